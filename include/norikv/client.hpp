@@ -1,0 +1,141 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
+
+#include <norikv/cluster.hpp>
+#include <norikv/error.hpp>
+#include <norikv/export.hpp>
+#include <norikv/observable.hpp>
+#include <norikv/options.hpp>
+#include <norikv/stats.hpp>
+#include <norikv/types.hpp>
+#include <norikv/unique_function.hpp>
+
+struct uv_loop_s;
+struct uv_handle_s;
+
+namespace norikv {
+
+using PutCallback = UniqueFunction<void(Result<Written>)>;
+using GetCallback = UniqueFunction<void(Result<std::optional<Entry>>)>;
+using RemoveCallback = UniqueFunction<void(Result<Removed>)>;
+using ReadyCallback = UniqueFunction<void(Result<void>)>;
+using Task = UniqueFunction<void()>;
+
+/// A token for one submitted operation: small, copyable, harmless when stale.
+class Operation {
+ public:
+  Operation() noexcept = default;
+  /// Ends the operation with `cancelled` unless it has ended. [any thread] The callback comes later, on the loop's thread.
+  /// A write that was on the wire may still be applied: its error says `maybe_applied`.
+  NORIKV_EXPORT void cancel() const noexcept;
+  /// A number that is unique within the client; 0 for an operation that was refused at once.
+  [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
+
+ private:
+  friend class Client;
+  Operation(std::weak_ptr<detail::ClientCore> core, std::uint64_t id) noexcept : core_(std::move(core)), id_(id) {}
+  std::weak_ptr<detail::ClientCore> core_;
+  std::uint64_t id_ = 0;
+};
+
+/// A client of one NoriKV cluster, on one libuv loop.
+///
+/// Threads: every method may be called from any thread unless it says otherwise. All callbacks run on the loop's thread, never
+/// inside a method of this class; each is called exactly once and destroyed on the loop's thread. After the close callback
+/// has run there is no loop to use: a call after that gets `closed` inside the call. A callback that throws ends the process.
+///
+/// Order: operations that one thread submits, or that threads submit in an order they agreed on, start in that order.
+/// Only writes of one shard also take effect in that order; a get does not wait for a put that is still queued.
+///
+/// Lifetime: create it after `fork`; in a forked child every operation ends with `closed`. A client that was moved from behaves
+/// like a closed one.
+class Client {
+ public:
+  /// A client on the host's loop. The loop must not be running in another thread at this moment; its first turn decides which
+  /// thread is the loop's. The client keeps the loop alive while operations are pending (and until the first turn), not
+  /// while it is idle. Error: `invalid_argument`, naming the field and its text.
+  [[nodiscard]] static NORIKV_EXPORT Result<Client> create(uv_loop_s* loop, ClientOptions options);
+
+  /// A client with a loop and a thread of its own. Error: `invalid_argument`, naming the field and its text.
+  [[nodiscard]] static NORIKV_EXPORT Result<Client> create(ClientOptions options);
+
+  NORIKV_EXPORT Client(Client&&) noexcept;
+  NORIKV_EXPORT Client& operator=(Client&&) noexcept;
+  /// Closes without grace. Borrowed loop: starts the close and returns; run the loop until `uv_run` returns 0, else the pending
+  /// callbacks never come. Owned loop: waits for the loop's thread to end, except on that thread, where it ends by itself.
+  NORIKV_EXPORT ~Client();
+
+  /// Stores `value` under `key`. Both are copied before the call returns and may hold any bytes.
+  /// Result: the version. Errors: see ErrorCode; `Error::maybe_applied` says whether the write may have taken effect.
+  NORIKV_EXPORT Operation put(std::string_view key, std::string_view value, PutOptions options, PutCallback callback);
+  NORIKV_EXPORT Operation put(std::string_view key, std::string_view value, PutCallback callback);
+
+  /// Reads `key`. A missing key is a success without entry; an empty value is an entry.
+  NORIKV_EXPORT Operation get(std::string_view key, GetOptions options, GetCallback callback);
+  NORIKV_EXPORT Operation get(std::string_view key, GetCallback callback);
+
+  /// Removes `key`. Removing a missing key is a success too: the server does not say whether it was there.
+  NORIKV_EXPORT Operation remove(std::string_view key, RemoveOptions options, RemoveCallback callback);
+  NORIKV_EXPORT Operation remove(std::string_view key, RemoveCallback callback);
+
+  /// Calls back once enough nodes have answered anything: at once (in the next loop turn) if they have.
+  /// Error: `deadline_exceeded`, or `closed`.
+  NORIKV_EXPORT void wait_ready(ReadyOptions options, ReadyCallback callback);
+
+  /// Changes of nodes and leaders. The first event of a subscription is one replay of the current state.
+  [[nodiscard]] NORIKV_EXPORT Observable<TopologyEvent> topology() const;
+  /// Changes of leaders alone. The first event of a subscription is one replay of all known leaders.
+  [[nodiscard]] NORIKV_EXPORT Observable<LeadershipEvent> leadership() const;
+  /// The topology streams. A subscription starts with one replay per node.
+  [[nodiscard]] NORIKV_EXPORT Observable<ConnectionEvent> connections() const;
+  /// Whether there is room for more operations. A subscription starts with a replay.
+  [[nodiscard]] NORIKV_EXPORT Observable<LoadEvent> load() const;
+  /// Lost writes and misconfiguration. No replay.
+  [[nodiscard]] NORIKV_EXPORT Observable<WarningEvent> warnings() const;
+
+  /// The cluster as this client knows it. Never null.
+  [[nodiscard]] NORIKV_EXPORT std::shared_ptr<const ClusterView> cluster() const;
+
+  /// Whether one more operation would be accepted. A hint: another thread may take the room.
+  [[nodiscard]] NORIKV_EXPORT bool has_room() const noexcept;
+  /// Calls back once there is room for `operations` more (at most the limit); first come, first served. With `closed` if the
+  /// client closes before.
+  NORIKV_EXPORT void when_room(std::size_t operations, ReadyCallback callback);
+
+  [[nodiscard]] NORIKV_EXPORT Stats stats() const;
+
+  /// Keep the loop alive even while no operation is pending, for a program that only watches; `unref` ends that. Flags, not
+  /// counters, as in libuv.
+  NORIKV_EXPORT void ref();
+  NORIKV_EXPORT void unref();
+
+  /// Runs `task` on the loop's thread in a later turn, in order with operations submitted by this thread. After the
+  /// close callback the task is destroyed without being run.
+  NORIKV_EXPORT void post(Task task);
+  /// Whether this is the loop's thread. False before the loop's first turn.
+  [[nodiscard]] NORIKV_EXPORT bool on_loop_thread() const noexcept;
+
+  /// [loop thread] Whether a libuv handle belongs to this client: a host that walks its loop leaves those to `close`.
+  [[nodiscard]] NORIKV_EXPORT bool owns(const uv_handle_s* handle) const noexcept;
+
+  /// A barrier: calls back when everything that was submitted before has called back. Refuses nothing.
+  NORIKV_EXPORT void drain(Task callback);
+
+  /// Closes: no new operation is accepted, pending ones may finish for `grace`, then end with `closed`; then every handle,
+  /// connection and stream is given back. The callback is the library's last touch of loop and memory. May be called again:
+  /// each callback comes once, and the shortest grace counts.
+  NORIKV_EXPORT void close(CloseOptions options, Task callback);
+  NORIKV_EXPORT void close(Task callback = {});
+
+ private:
+  struct Impl;
+  explicit Client(std::unique_ptr<Impl> impl) noexcept;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace norikv

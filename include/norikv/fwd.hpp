@@ -1,0 +1,39 @@
+#pragma once
+
+/// Forward declarations of the public types, for headers that only name them.
+struct uv_loop_s;
+struct uv_handle_s;
+
+namespace norikv {
+
+class Client;
+class Operation;
+class Subscription;
+template <class Event>
+class Observable;
+template <class Signature>
+class UniqueFunction;
+
+struct ClientOptions;
+struct PutOptions;
+struct GetOptions;
+struct RemoveOptions;
+
+struct Version;
+struct Entry;
+struct Written;
+struct Removed;
+struct Error;
+enum class ErrorCode : int;
+
+struct ClusterView;
+struct NodeView;
+struct ShardView;
+struct TopologyEvent;
+struct LeadershipEvent;
+struct ConnectionEvent;
+struct LoadEvent;
+struct WarningEvent;
+struct Stats;
+
+}  // namespace norikv

@@ -1,0 +1,13 @@
+#pragma once
+
+/// Everything a user of the client includes.
+#include <norikv/client.hpp>
+#include <norikv/cluster.hpp>
+#include <norikv/error.hpp>
+#include <norikv/observable.hpp>
+#include <norikv/options.hpp>
+#include <norikv/routing.hpp>
+#include <norikv/stats.hpp>
+#include <norikv/types.hpp>
+#include <norikv/unique_function.hpp>
+#include <norikv/version.hpp>

@@ -1,0 +1,104 @@
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include <norikv/types.hpp>
+#include <norikv/unique_function.hpp>
+
+struct uv_loop_s;
+struct uv_handle_s;
+
+namespace norikv::loop {
+
+using Task = UniqueFunction<void()>;
+
+/// What an `EventLoop` calls on the loop's thread.
+class TurnHandler {
+ public:
+  /// After the tasks of a turn ran, and when the timer is due.
+  virtual void on_turn() = 0;
+
+ protected:
+  ~TurnHandler() = default;
+};
+
+/// The client's place on one uv loop: a mailbox with one `uv_async_t`, and one `uv_timer_t`.
+///
+/// Created on the thread that runs the loop, or before the loop runs. It leaves its async handle referenced and wakes itself; the first
+/// turn records the loop's thread and from then on `hold` decides whether the handle keeps the loop alive.
+///
+/// Order: tasks run in the order in which they were posted. `may_start_directly` tells the loop's own thread when doing a thing at
+/// once does not overtake anything that was posted.
+class EventLoop {
+ public:
+  /// Most tasks one turn runs; the rest comes in the next.
+  static constexpr std::size_t tasks_per_turn = 256;
+
+  /// Null if libuv refused (`error` then tells why). `handler` outlives the close callback.
+  static std::unique_ptr<EventLoop> create(uv_loop_s* loop, TurnHandler& handler, int& error);
+  ~EventLoop();
+  EventLoop(const EventLoop&) = delete;
+  EventLoop& operator=(const EventLoop&) = delete;
+
+  /// [any thread] Queues a task and wakes the loop if nobody has. False, and `task` left as it was, once the mailbox is sealed
+  /// (just before the close callback).
+  [[nodiscard]] bool post(Task& task);
+  [[nodiscard]] bool post(Task&& task) { return post(task); }
+
+  /// [any thread] False before the first turn.
+  [[nodiscard]] bool on_loop_thread() const noexcept;
+
+  /// [any thread] Whether this is the loop's thread and nothing that was posted is waiting.
+  [[nodiscard]] bool may_start_directly() const noexcept;
+
+  /// [any thread] Asks for one more turn.
+  void wake();
+
+  /// [loop thread] When the handler wants its next turn; none = only when something is posted. Earlier than now means in the
+  /// next turn of the loop. Never keeps the loop alive.
+  void set_timer(std::optional<TimePoint> at);
+
+  /// [loop thread] Whether the loop is to be kept alive. The mailbox keeps it alive by itself while it is known, on the loop's thread,
+  /// to hold tasks.
+  void hold(bool keep_alive);
+
+  /// [loop thread] Gives both handles back. Tasks posted until the end still run (without a turn); then the mailbox is sealed and `done`
+  /// runs as the last thing that touches this object, which it may destroy.
+  void close(UniqueFunction<void()> done);
+
+  /// [any thread] Whether a handle is one of the two.
+  [[nodiscard]] bool owns(const uv_handle_s* handle) const noexcept;
+
+ private:
+  struct State;
+  explicit EventLoop(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+/// A uv loop with a thread of its own.
+class LoopThread {
+ public:
+  /// Null if libuv refused. The thread does not run yet.
+  static std::unique_ptr<LoopThread> create(int& error);
+  ~LoopThread();
+
+  [[nodiscard]] uv_loop_s* loop() noexcept;
+  /// Starts the thread; it runs the loop until no handle is left, closes it, and destroys `keep_alive` last.
+  void start(std::shared_ptr<void> keep_alive);
+  /// Waits for the thread to end; on the thread itself lets it end alone.
+  void join();
+  /// In a forked child, where the thread does not exist: forgets it.
+  void abandon() noexcept;
+
+ private:
+  struct State;
+  explicit LoopThread(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace norikv::loop
