@@ -1,0 +1,101 @@
+#include "transport/grpc/channels.hpp"
+
+#include <arpa/inet.h>
+#include <grpc/grpc.h>
+#include <grpcpp/channel.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <grpcpp/support/channel_arguments.h>
+
+#include <algorithm>
+#include <chrono>
+#include <climits>
+
+#include <norikv/version.hpp>
+
+namespace norikv::transport {
+namespace {
+
+constexpr std::string_view unix_scheme = "unix:";
+
+// gRPC parses a target as a URI; these are the characters that may stand in its path as they are.
+bool plain_in_uri(char c) noexcept {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+         std::string_view("/:@-._~!$&'()*+,;=").find(c) != std::string_view::npos;
+}
+
+std::string percent_encoded(std::string_view text) {
+  constexpr char digits[] = "0123456789ABCDEF";
+  std::string encoded;
+  for (const char c : text) {
+    if (plain_in_uri(c)) {
+      encoded += c;
+    } else {
+      const auto byte = static_cast<unsigned char>(c);
+      encoded += {'%', digits[byte >> 4], digits[byte & 15]};
+    }
+  }
+  return encoded;
+}
+
+bool is_ipv4(std::string_view host) {
+  in_addr parsed{};
+  return inet_pton(AF_INET, std::string(host).c_str(), &parsed) == 1;
+}
+
+int milliseconds(Duration duration) noexcept {
+  const auto count = std::chrono::ceil<std::chrono::milliseconds>(duration).count();
+  return static_cast<int>(std::clamp<std::chrono::milliseconds::rep>(count, 1, INT_MAX));
+}
+
+grpc::ChannelArguments channel_arguments(const ConnectionOptions& options) {
+  grpc::ChannelArguments arguments;
+  // Channels with equal targets share a connection otherwise, also across clients.
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  // Retries are the core's: hidden ones below it would repeat writes.
+  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+  arguments.SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, options.use_http_proxy ? 1 : 0);
+  arguments.SetInt(GRPC_ARG_CLIENT_IDLE_TIMEOUT_MS, INT_MAX);
+  // What gRPC calls the minimum back-off is the time that a connection attempt is given.
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, milliseconds(options.connect_timeout));
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, milliseconds(options.reconnect.base));
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, milliseconds(options.reconnect.cap));
+  arguments.SetMaxReceiveMessageSize(static_cast<int>(std::min<std::size_t>(options.max_reply_size, INT_MAX)));
+  arguments.SetString(GRPC_ARG_PRIMARY_USER_AGENT_STRING, "norikv-cpp/" NORIKV_VERSION_STRING);
+  if (options.keepalive > Duration::zero()) {
+    arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, milliseconds(options.keepalive));
+    arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, milliseconds(options.keepalive_timeout));
+    // Without these two gRPC stops after two pings on a stream that only listens.
+    arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+    arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  }
+  return arguments;
+}
+
+}  // namespace
+
+std::string grpc_target(std::string_view address) {
+  if (address.starts_with(unix_scheme)) {
+    const std::string_view path = address.substr(unix_scheme.size());
+    // Only an absolute path can be written in two ways; of a relative one nothing can be told afterwards.
+    return (path.starts_with('/') ? "unix://" : "unix:") + percent_encoded(path);
+  }
+  if (address.starts_with('[')) return "ipv6:///" + percent_encoded(address);
+  const std::string_view host = address.substr(0, address.rfind(':'));
+  return (is_ipv4(host) ? "ipv4:///" : "dns:///") + percent_encoded(address);
+}
+
+NodeChannels::NodeChannels(std::string_view address, const ConnectionOptions& options) {
+  const std::string target = grpc_target(address);
+  const grpc::ChannelArguments arguments = channel_arguments(options);
+  for (std::uint32_t i = 0; i < std::max(options.per_node, 1U); ++i)
+    channels_.push_back(grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments));
+}
+
+const std::shared_ptr<grpc::Channel>& NodeChannels::next() noexcept {
+  if (next_ == channels_.size()) next_ = 0;
+  return channels_[next_++];
+}
+
+}  // namespace norikv::transport

@@ -1,0 +1,169 @@
+#include "transport/grpc/grpc_transport.hpp"
+
+#include <algorithm>
+#include <unordered_map>
+#include <utility>
+
+#include "transport/grpc/calls.hpp"
+#include "transport/grpc/channels.hpp"
+#include "transport/grpc/keeper.hpp"
+
+namespace norikv::transport {
+namespace {
+
+// gRPC status codes this transport gives by itself.
+constexpr int invalid_argument = 3;
+constexpr int unavailable = 14;
+
+// What gRPC would end the process for.
+bool may_be_sent(const core::Metadata& metadata) {
+  return std::ranges::all_of(metadata, [](const auto& entry) {
+    const auto& [key, value] = entry;
+    const auto legal_in_key = [](char c) {
+      return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+    };
+    const auto legal_in_value = [](char c) { return c >= ' ' && c <= '~'; };
+    return !key.empty() && !key.starts_with("grpc-") && std::ranges::all_of(key, legal_in_key) &&
+           (key.ends_with("-bin") || std::ranges::all_of(value, legal_in_value));
+  });
+}
+
+/// Carries calls over gRPC's callback API, one or more channels per node. Owned by the client core; everything but the
+/// completions in `calls.cpp` is on the loop's thread, which thereby is the only one that destroys contexts and
+/// channels.
+class GrpcTransport final : public core::Transport, public CallOwner {
+ public:
+  GrpcTransport(loop::EventLoop& loop, core::TransportSink& sink, const ConnectionOptions& options)
+      : loop_(loop), sink_(sink), options_(options) {
+    keep_grpc();
+    if (needs_heartbeat() && options.heartbeat > Duration::zero()) next_beat_ = TimePoint{};
+  }
+
+  void start(core::Call call) override {
+    if (!may_be_sent(call.metadata)) return refuse(call.id, invalid_argument, "Metadata that HTTP/2 can't carry");
+    NodeChannels* const node = find(call.address);
+    if (node == nullptr) return refuse(call.id, unavailable, not_connected);
+    const core::CallId id = call.id;
+    auto& slot = calls_[id];
+    slot = std::make_unique<UnaryCall>(std::move(call), loop_, *this);
+    slot->start(node->next());
+  }
+
+  void watch(core::WatchId id, const std::string& address) override {
+    NodeChannels* const node = find(address);
+    if (node == nullptr) return refuse(id, unavailable, not_connected);
+    auto& slot = streams_[id];
+    slot = std::make_unique<ViewStream>(id, loop_, *this);
+    slot->start(node->first());
+  }
+
+  void cancel(core::CallId id) override {
+    if (const auto found = calls_.find(id); found != calls_.end()) found->second->cancel();
+  }
+
+  void cancel(core::WatchId id) override {
+    if (const auto found = streams_.find(id); found != streams_.end()) found->second->cancel();
+  }
+
+  void retain(const std::vector<std::string>& addresses) override {
+    if (closing_) return;
+    std::erase_if(nodes_,
+                  [&](const auto& node) { return std::ranges::find(addresses, node.first) == addresses.end(); });
+    for (const std::string& address : addresses) nodes_.try_emplace(address, address, options_);
+  }
+
+  void close(UniqueFunction<void()> done) override {
+    closing_ = true;
+    next_beat_.reset();
+    done_ = std::move(done);
+    for (const auto& [id, call] : calls_) call->cancel();
+    for (const auto& [id, stream] : streams_) stream->cancel();
+    finish_close();
+  }
+
+  [[nodiscard]] std::optional<TimePoint> next_deadline() const override { return next_beat_; }
+
+  void advance_to(TimePoint now) override {
+    if (next_beat_ && now >= *next_beat_) next_beat_ = heartbeat(now, options_.heartbeat);
+  }
+
+ private:
+  static constexpr const char* not_connected = "Not a node of this client";
+
+  void on_done(UnaryCall& call) override {
+    core::Reply reply = call.take_reply();
+    calls_.erase(call.id());
+    sink_.on_reply(std::move(reply));
+    finish_close();
+  }
+
+  void on_message(ViewStream& stream) override {
+    if (std::optional<wire::View> view = stream.take_view()) sink_.on_view(stream.id(), std::move(*view));
+    stream.read_next();
+  }
+
+  void on_done(ViewStream& stream) override {
+    core::StreamEnd end = stream.take_end();
+    streams_.erase(stream.id());
+    sink_.on_stream_end(std::move(end));
+    finish_close();
+  }
+
+  [[nodiscard]] NodeChannels* find(const std::string& address) {
+    const auto found = nodes_.find(address);
+    return found == nodes_.end() || closing_ ? nullptr : &found->second;
+  }
+
+  // The sink is never called from inside a method of the transport.
+  void refuse(core::CallId id, int status, const char* message) {
+    ++refusals_;
+    (void)loop_.post([this, id, status, message] {
+      --refusals_;
+      core::Reply reply;
+      reply.id = id;
+      reply.status = status;
+      reply.message = message;
+      reply.sent = core::Sent::not_sent;
+      sink_.on_reply(std::move(reply));
+      finish_close();
+    });
+  }
+
+  void refuse(core::WatchId id, int status, const char* message) {
+    ++refusals_;
+    (void)loop_.post([this, id, status, message] {
+      --refusals_;
+      sink_.on_stream_end({id, status, message});
+      finish_close();
+    });
+  }
+
+  void finish_close() {
+    if (!done_ || !calls_.empty() || !streams_.empty() || refusals_ > 0) return;
+    nodes_.clear();
+    (void)loop_.post(std::exchange(done_, nullptr));
+  }
+
+  loop::EventLoop& loop_;
+  core::TransportSink& sink_;
+  const ConnectionOptions options_;
+  std::unordered_map<std::string, NodeChannels> nodes_;
+  std::unordered_map<core::CallId, std::unique_ptr<UnaryCall>> calls_;
+  std::unordered_map<core::WatchId, std::unique_ptr<ViewStream>> streams_;
+  std::size_t refusals_ = 0;  // on their way to the sink
+  std::optional<TimePoint> next_beat_;
+  bool closing_ = false;
+  UniqueFunction<void()> done_;
+};
+
+}  // namespace
+
+std::unique_ptr<core::Transport> make_grpc_transport(loop::EventLoop& loop, core::TransportSink& sink,
+                                                     const ConnectionOptions& options,
+                                                     const std::vector<std::string>& addresses) {
+  auto transport = std::make_unique<GrpcTransport>(loop, sink, options);
+  transport->retain(addresses);
+  return transport;
+}
+
+}  // namespace norikv::transport

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <norikv/options.hpp>
+
+#include "core/transport.hpp"
+#include "loop/event_loop.hpp"
+
+namespace norikv::transport {
+
+/// The gRPC transport, with connections to `addresses` (nodes as they are configured) that are made when they are first
+/// used. [loop thread, or before the loop runs]
+///
+/// `loop` and `sink` outlive the `done` of `close`; the transport itself must not be destroyed before it.
+[[nodiscard]] std::unique_ptr<core::Transport> make_grpc_transport(loop::EventLoop& loop, core::TransportSink& sink,
+                                                                   const ConnectionOptions& options,
+                                                                   const std::vector<std::string>& addresses);
+
+}  // namespace norikv::transport
