@@ -20,7 +20,7 @@ namespace norikv::core {
 enum class Sent : std::uint8_t {
   not_sent,             ///< Nothing of it left this process.
   refused_unprocessed,  ///< The peer told that it did not process it (GOAWAY above the last stream, REFUSED_STREAM).
-  unknown,              ///< It may have been carried out. Always this one when the server itself answered with a status.
+  unknown,  ///< It may have been carried out. Always this one when the server itself answered with a status.
 };
 
 using Metadata = std::vector<std::pair<std::string, std::string>>;
@@ -28,22 +28,23 @@ using Metadata = std::vector<std::pair<std::string, std::string>>;
 /// One unary call to start.
 struct Call {
   CallId id{};
-  std::string address;    ///< A configured node, as it was written.
+  std::string address;  ///< A configured node, as it was written.
   wire::Method method{};
   wire::Payload payload;  ///< The encoded request ...
   std::string suffix;     ///< ... and what is appended to it for this node; short.
   TimePoint deadline{};
-  Metadata metadata;      ///< Lower-case ASCII keys.
+  Metadata metadata;  ///< Lower-case ASCII keys.
 };
 
 /// How a call ended. Every call that was started ends with exactly one reply, cancelled ones included.
 struct Reply {
   CallId id{};
-  int status = 0;              ///< gRPC status code; 0 = OK.
-  std::string message;         ///< gRPC status message, as sent; at most 1024 bytes of it.
-  Sent sent = Sent::unknown;   ///< Only with status != 0.
+  int status = 0;                   ///< gRPC status code; 0 = OK.
+  std::string message;              ///< gRPC status message, as sent; at most 1024 bytes of it.
+  Sent sent = Sent::unknown;        ///< Only with status != 0.
   std::optional<std::string> body;  ///< Present if a message came, whatever its length. Only with status 0.
-  /// Initial and trailing metadata under the keys the core asks about (`wanted_metadata`); each value at most 1024 bytes.
+  /// Initial and trailing metadata under the keys the core asks about (`wanted_metadata`); each value at most 1024
+  /// bytes.
   Metadata metadata;
 };
 
@@ -65,8 +66,8 @@ class TransportSink {
   virtual void on_reply(Reply reply) = 0;
   /// A view, already decoded. A message that does not decode ends the stream with status 13 (INTERNAL).
   virtual void on_view(WatchId id, wire::View view) = 0;
-  /// The stream is over; nothing comes for this id any more. Every stream that was started ends with exactly one, cancelled ones
-  /// included.
+  /// The stream is over; nothing comes for this id any more. Every stream that was started ends with exactly one,
+  /// cancelled ones included.
   virtual void on_stream_end(StreamEnd end) = 0;
 
  protected:
@@ -81,14 +82,14 @@ class Transport {
   virtual void start(Call call) = 0;
   /// Opens a WatchCluster stream to a node. It has no deadline.
   virtual void watch(WatchId id, const std::string& address) = 0;
-  /// Ends a call or a stream early; its reply or end still comes (and may be a success that was faster). Ids that are gone are
-  /// ignored.
+  /// Ends a call or a stream early; its reply or end still comes (and may be a success that was faster). Ids that are
+  /// gone are ignored.
   virtual void cancel(CallId id) = 0;
   virtual void cancel(WatchId id) = 0;
   /// Keeps connections to these nodes and drops those to all others once their calls have ended.
   virtual void retain(const std::vector<std::string>& addresses) = 0;
-  /// Cancels everything that is left; `done` runs in a later turn, after the last reply and stream end were delivered and every
-  /// connection was dropped. Nothing may be started after this.
+  /// Cancels everything that is left; `done` runs in a later turn, after the last reply and stream end were delivered
+  /// and every connection was dropped. Nothing may be started after this.
   virtual void close(UniqueFunction<void()> done) = 0;
 
   /// When the transport wants `advance_to` to be called next (for heartbeats); none = never. Asked after each turn.

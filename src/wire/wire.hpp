@@ -39,6 +39,8 @@ struct RemoveRequest {
 [[nodiscard]] std::string encode(const RemoveRequest& request);
 /// A GetRequest without its consistency, which depends on the node: append `encode_consistency` to it.
 [[nodiscard]] std::string encode_get(std::string_view key);
+/// The GetRequest for the key of an encoded put, get or remove (their key is the same field): a probe for the shard's leader.
+[[nodiscard]] std::string encode_get_of(std::string_view request);
 /// The field to append to an encoded GetRequest; empty for an empty text.
 [[nodiscard]] std::string encode_consistency(std::string_view text);
 /// The request of WatchCluster: an empty ClusterView.

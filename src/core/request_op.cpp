@@ -1,0 +1,120 @@
+#include "core/request_op.hpp"
+
+#include <algorithm>
+#include <string>
+
+#include "core/backoff.hpp"
+
+namespace norikv::core {
+namespace {
+
+using Kind = RequestOp::Decision::Kind;
+
+constexpr std::size_t first_attempts_kept = 4;
+constexpr std::size_t max_detail = 200;  // of a foreign text, in an error of ours
+
+std::string_view while_doing(Phase phase) {
+  switch (phase) {
+    case Phase::queued:
+      return "while it was queued";
+    case Phase::awaiting_leader:
+      return "while it waited for the shard's leader";
+    case Phase::backing_off:
+      return "between two attempts";
+    case Phase::sent:
+      return "while the request was on the wire";
+  }
+  return "";
+}
+
+}  // namespace
+
+RequestOp::Decision RequestOp::after(const Verdict& verdict, const RetryOptions& retry, const Router& router,
+                                     Duration settle, TimePoint now, double fraction) {
+  last_verdict_ = verdict;
+  last_outcome_unknown = verdict.applied_unknown;
+  outcome_unknown = outcome_unknown || verdict.applied_unknown;
+  // A prober goes around all nodes before it pauses.
+  const bool round_goes_on = probing && !router.round_over(rotation);
+
+  switch (verdict.failure) {
+    case Failure::not_leader:
+      wants_leader = true;
+      prefer.reset();
+      ++refusals_;
+      if (round_goes_on || (!probing && refusals_ == 1)) return {Kind::route, now};
+      return wait(retry.not_leader, refusals_ - 1, Duration{0}, now, fraction);
+    case Failure::unavailable:
+      prefer.reset();
+      ++unreachable_;
+      if (round_goes_on) return {Kind::route, now};
+      return wait(retry.unavailable, unreachable_ - 1, Duration{0}, now, fraction);
+    case Failure::ambiguous:
+    case Failure::throttled: {
+      if (!request.repeatable()) return {};
+      ++ambiguous_;
+      // The same node first: its memory of idempotency keys is its own.
+      if (ambiguous_ == 1 && !probing)
+        prefer = node;
+      else
+        prefer.reset();
+      if (round_goes_on) return {Kind::route, now};
+      const Backoff& backoff = verdict.failure == Failure::throttled ? retry.throttled : retry.ambiguous;
+      return wait(backoff, ambiguous_ - 1, verdict.applied_unknown ? settle : Duration{0}, now, fraction);
+    }
+    case Failure::unknown_level:
+      if (request.consistency_text || ++dialects_refused_ == 2) return {};
+      return {Kind::repeat, now};
+    case Failure::missing:
+    case Failure::permanent:
+      return {};
+  }
+  return {};
+}
+
+RequestOp::Decision RequestOp::wait(const Backoff& backoff, std::uint32_t retry, Duration at_least, TimePoint now,
+                                    double fraction) const {
+  const TimePoint until = now + std::max(backoff_delay(backoff, retry, fraction), at_least);
+  // A retry that the deadline can't fit is not waited for.
+  if (until >= request.deadline) return {};
+  return {Kind::wait, until};
+}
+
+void RequestOp::record_attempt(const std::string& address, ErrorCode outcome, std::string_view detail,
+                               Duration duration) {
+  ++attempts_made;
+  append_attempt(attempts, {address, outcome, std::string{detail.substr(0, max_detail)}, duration});
+}
+
+Error RequestOp::last_error() const {
+  std::string message{last_verdict_.detail.substr(0, max_detail)};
+  if (message.empty()) message = to_string(last_verdict_.code);
+  Error error = ended(last_verdict_.code, message);
+  error.mismatch = last_verdict_.mismatch;
+  return error;
+}
+
+Error RequestOp::ended(ErrorCode code, std::string_view why) const {
+  Error error;
+  error.code = code;
+  error.message = why;
+  if (code == ErrorCode::deadline_exceeded || code == ErrorCode::cancelled || code == ErrorCode::closed) {
+    error.message += ' ';
+    error.message += while_doing(phase);
+  }
+  error.shard = request.shard;
+  error.phase = phase;
+  if (!attempts.empty()) error.node = attempts.back().node;
+  // A write that is on the wire at this moment may still arrive.
+  error.maybe_applied = !is_read() && (outcome_unknown || call != CallId{});
+  error.attempts = attempts;
+  error.attempts_made = attempts_made;
+  return error;
+}
+
+void append_attempt(std::vector<Attempt>& attempts, Attempt attempt) {
+  if (attempts.size() == max_recorded_attempts) attempts.erase(attempts.begin() + first_attempts_kept);
+  attempts.push_back(std::move(attempt));
+}
+
+}  // namespace norikv::core

@@ -1,0 +1,201 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+#include <norikv/client.hpp>
+#include <norikv/cluster.hpp>
+#include <norikv/options.hpp>
+
+#include "core/cluster_state.hpp"
+#include "core/collision_detector.hpp"
+#include "core/counters.hpp"
+#include "core/ids.hpp"
+#include "core/request_op.hpp"
+#include "core/router.hpp"
+#include "core/shard_lanes.hpp"
+#include "core/timer_queue.hpp"
+#include "core/transport.hpp"
+#include "core/watch_op.hpp"
+#include "util/random.hpp"
+
+namespace norikv::core {
+
+// What the session asks of the transport.
+struct StartWatch {
+  WatchId id{};
+  std::string address;
+};
+struct CancelCall {
+  CallId id{};
+};
+struct CancelWatch {
+  WatchId id{};
+};
+using Action = std::variant<Call, StartWatch, CancelCall, CancelWatch>;
+
+// What the session has for users, in the order in which it came about.
+struct Completion {
+  Callback callback;
+  Outcome outcome;
+  std::size_t bytes = 0;  ///< For admission.
+};
+struct ReadyResult {
+  ReadyCallback callback;
+  Result<void> result;
+};
+struct Drained {
+  Task callback;
+};
+using Delivery = std::variant<Completion, ReadyResult, Drained, TopologyEvent, ConnectionEvent, WarningEvent>;
+
+/// The whole client without a world: no clock, no thread, no socket. An input changes state and appends to two lists,
+/// actions and deliveries; the driver carries them out after the input returned, so nothing is ever re-entered.
+/// `finish` is the only function that completes an operation. [one thread]
+class Session {
+ public:
+  Session(const ClientOptions& options, std::uint64_t seed);
+
+  // Inputs. Time only comes from here, and never goes back.
+  void start(TimePoint now);
+  void submit(Request request, Callback callback, TimePoint now);
+  void cancel(OpId id, TimePoint now) { fail(id, ErrorCode::cancelled, "cancelled", now); }
+  void wait_ready(Need need, TimePoint deadline, ReadyCallback callback);
+  /// `callback` is delivered when everything submitted so far has been.
+  void drain(Task callback);
+  void on_reply(Reply reply, TimePoint now);
+  void on_view(WatchId id, const wire::View& view, TimePoint now);
+  void on_stream_end(const StreamEnd& end, TimePoint now);
+  void advance_to(TimePoint now);
+  /// No operation is accepted from now on; what is pending may finish until `grace` is over. Again: the shorter grace
+  /// counts.
+  void close(Duration grace, TimePoint now);
+
+  // Outputs.
+  [[nodiscard]] std::vector<Action> take_actions() { return std::exchange(actions_, {}); }
+  [[nodiscard]] std::deque<Delivery>& deliveries() { return deliveries_; }
+  [[nodiscard]] std::optional<TimePoint> next_deadline() const { return timers_.next_deadline(); }
+
+  /// Whether something is pending that a callback waits for.
+  [[nodiscard]] bool busy() const;
+  /// Closing, and nothing that was promised is left: the transport may go.
+  [[nodiscard]] bool closed() const { return closing_ && operations_.empty() && ready_.empty(); }
+
+  [[nodiscard]] const std::shared_ptr<const ClusterView>& cluster() const { return cluster_.snapshot(); }
+  [[nodiscard]] const Counters& counters() const { return counters_; }
+  /// The state of each topology stream, for a new subscriber.
+  [[nodiscard]] std::vector<ConnectionEvent> connection_states() const;
+
+ private:
+  // A request on the wire. Without its operation it is a ghost: nobody waits for it, but its lane does.
+  struct CallRecord {
+    std::optional<OpId> operation;
+    std::size_t node = 0;
+    std::uint32_t shard = 0;
+    Effect effect = Effect::read;
+    bool in_lane = false;
+    TimePoint started{};
+  };
+  // The search for one shard's leader: one prober goes around, all others wait.
+  struct Discovery {
+    std::optional<OpId> prober;
+    std::deque<OpId> waiters;
+    std::vector<Attempt> attempts;  // of probes of our own, for the errors of those who wait
+    std::uint32_t attempts_made = 0;
+  };
+  struct Watch {
+    WatchOp op;
+    std::optional<WatchId> stream;
+    TimerId timer;
+    bool opened_before = false;
+  };
+  struct ReadyWaiter {
+    Need need{};
+    ReadyCallback callback;
+    TimerId timer;
+  };
+  // Operations since one barrier, and the barrier's callbacks.
+  struct Generation {
+    std::uint64_t live = 0;
+    std::vector<Task> barriers;
+  };
+
+  // session.cpp: the life of an operation
+  void finish(OpId id, Outcome outcome, TimePoint now);
+  void fail(OpId id, ErrorCode code, std::string_view why, TimePoint now);
+  void leave_generation(std::uint64_t generation);
+  void on_timer(const TimerToken& token, TimePoint now);
+  void start_from_lane(std::uint32_t shard, TimePoint now);
+  void release_lane(std::uint32_t shard, bool outcome_unknown, TimePoint now);
+  void fail_all(TimePoint now);
+  void count(const RequestOp& op, const Outcome& outcome, TimePoint now);
+  [[nodiscard]] RequestOp* find(OpId id);
+
+  // session_routing.cpp: the way of a request
+  void route(RequestOp& op, TimePoint now);
+  void send(RequestOp& op, std::size_t node, TimePoint now);
+  void await_leader(RequestOp& op, TimePoint now);
+  void start_probe(std::uint32_t shard, TimePoint now);
+  void leave_discovery(RequestOp& op);
+  void settle_discovery(std::uint32_t shard, TimePoint now);
+  void release_waiters(std::uint32_t shard, TimePoint now);
+  void carry_out(RequestOp& op, const RequestOp::Decision& decision, TimePoint now);
+  void on_success(RequestOp& op, const CallRecord& call, Success success, TimePoint now);
+  void on_failure(RequestOp& op, const CallRecord& call, const Verdict& verdict, const Metadata& metadata,
+                  TimePoint now);
+  void learn_from_failure(RequestOp& op, const CallRecord& call, const Verdict& verdict, const Metadata& metadata,
+                          TimePoint now);
+  void detect_collision(const RequestOp& op, const CallRecord& call, Version version, TimePoint now);
+
+  // session_cluster.cpp: what is known about the cluster
+  void apply(const ClusterState::Change& change, TimePoint now);
+  void carry_out(std::size_t node, const WatchOp::Step& step, const std::string& detail, TimePoint now);
+  void node_answered(std::size_t node, TimePoint now);
+  void check_ready();
+  void end_ready(std::uint64_t id, Result<void> result);
+  [[nodiscard]] bool is_ready(Need need) const;
+
+  ClientOptions options_;
+  util::Random random_;
+  Counters counters_;
+  TimerQueue timers_;
+  ClusterState cluster_;
+  Router router_;
+  ShardLanes lanes_;
+  CollisionDetector collisions_;
+
+  std::unordered_map<OpId, std::unique_ptr<RequestOp>> operations_;
+  std::unordered_map<CallId, CallRecord> calls_;
+  std::unordered_map<std::uint32_t, Discovery> discoveries_;
+  std::vector<Watch> watches_;  // by node; empty without topology streams
+  std::vector<Dialect> dialects_;
+  std::unordered_map<WatchId, std::size_t> streams_;
+  std::unordered_map<std::uint32_t, TimerId> lane_timers_;  // by shard
+  std::map<std::uint64_t, ReadyWaiter> ready_;
+  std::deque<Generation> generations_{1};
+  std::uint64_t first_generation_ = 0;
+
+  std::uint64_t next_call_ = 1;
+  std::uint64_t next_watch_ = 1;
+  std::uint64_t next_ready_ = 1;
+  std::uint64_t next_probe_ = 0;
+  bool closing_ = false;
+  bool failing_all_ = false;  // nothing new is started
+  TimePoint grace_ends_{};
+  TimerId grace_timer_;
+
+  std::vector<Action> actions_;
+  std::deque<Delivery> deliveries_;
+};
+
+/// Ids of probes have the highest bit set; those of users don't.
+inline constexpr std::uint64_t probe_id_bit = std::uint64_t{1} << 63;
+
+}  // namespace norikv::core

@@ -1,0 +1,101 @@
+#include "core/shard_lanes.hpp"
+
+#include <algorithm>
+
+namespace norikv::core {
+
+ShardLanes::Entry ShardLanes::enter(std::uint32_t shard, OpId write, TimePoint deadline, TimePoint now) {
+  Lane& lane = lanes_[shard];
+  while (!lane.settling.empty() && lane.settling.front() <= now) lane.settling.pop_front();
+  if (lane.queue.empty() && may_start(lane, now)) {
+    begin(lane, now);
+    return Entry::started;
+  }
+  if (lane.queue.size() >= options_.queued_per_shard) return Entry::full;
+  if (now + expected_wait(lane) >= deadline) return Entry::too_late;
+  lane.queue.push_back(write);
+  return Entry::queued;
+}
+
+void ShardLanes::abandon(std::uint32_t shard, OpId write) {
+  const auto found = lanes_.find(shard);
+  if (found == lanes_.end()) return;
+  std::erase(found->second.queue, write);
+}
+
+void ShardLanes::leave(std::uint32_t shard, Leave how, TimePoint now) {
+  Lane& lane = lanes_[shard];
+  if (lane.in_flight > 0) --lane.in_flight;
+  if (how == Leave::settle && !lifted()) lane.settling.push_back(now + options_.lane_settle);
+  drop_if_idle(shard, now);
+}
+
+void ShardLanes::observe(Duration time_on_wire) {
+  // An exponential moving average over about eight writes.
+  typical_write_ = typical_write_ == Duration{0} ? time_on_wire : (typical_write_ * 7 + time_on_wire) / 8;
+}
+
+std::vector<OpId> ShardLanes::take_ready(std::uint32_t shard, TimePoint now) {
+  std::vector<OpId> ready;
+  const auto found = lanes_.find(shard);
+  if (found == lanes_.end()) return ready;
+  Lane& lane = found->second;
+  while (!lane.settling.empty() && lane.settling.front() <= now) lane.settling.pop_front();
+  while (!lane.queue.empty() && may_start(lane, now)) {
+    ready.push_back(lane.queue.front());
+    lane.queue.pop_front();
+    begin(lane, now);
+  }
+  drop_if_idle(shard, now);
+  return ready;
+}
+
+std::optional<TimePoint> ShardLanes::next_ready(std::uint32_t shard) const {
+  const auto found = lanes_.find(shard);
+  if (found == lanes_.end() || found->second.queue.empty()) return std::nullopt;
+  const Lane& lane = found->second;
+  TimePoint at = lane.next_start;
+  if (!lifted() && lane.in_flight + lane.settling.size() >= options_.in_flight_per_shard) {
+    // Another place has to become free; only a settling one does so by time alone.
+    const std::size_t surplus = lane.in_flight + lane.settling.size() - options_.in_flight_per_shard;
+    if (surplus >= lane.settling.size()) return std::nullopt;
+    at = std::max(at, lane.settling[surplus]);
+  }
+  return at;
+}
+
+std::size_t ShardLanes::queued(std::uint32_t shard) const {
+  const auto found = lanes_.find(shard);
+  return found == lanes_.end() ? 0 : found->second.queue.size();
+}
+
+std::size_t ShardLanes::taken(std::uint32_t shard) const {
+  const auto found = lanes_.find(shard);
+  return found == lanes_.end() ? 0 : found->second.in_flight + found->second.settling.size();
+}
+
+bool ShardLanes::may_start(const Lane& lane, TimePoint now) const {
+  if (now < lane.next_start) return false;
+  return lifted() || lane.in_flight + lane.settling.size() < options_.in_flight_per_shard;
+}
+
+void ShardLanes::begin(Lane& lane, TimePoint now) const {
+  ++lane.in_flight;
+  lane.next_start = now + options_.spacing;
+}
+
+Duration ShardLanes::expected_wait(const Lane& lane) const {
+  // The writes before it start one `typical_write_` apart per place, and at least `spacing` apart; the first of them is
+  // already under way, so it is not counted.
+  const auto before = static_cast<std::int64_t>(lane.queue.size());
+  const Duration by_places = lifted() ? Duration{0} : typical_write_ * before / options_.in_flight_per_shard;
+  return std::max(by_places, options_.spacing * before);
+}
+
+void ShardLanes::drop_if_idle(std::uint32_t shard, TimePoint now) {
+  const auto found = lanes_.find(shard);
+  const Lane& lane = found->second;
+  if (lane.in_flight == 0 && lane.settling.empty() && lane.queue.empty() && lane.next_start <= now) lanes_.erase(found);
+}
+
+}  // namespace norikv::core

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include <norikv/options.hpp>
+
+#include "core/ids.hpp"
+
+namespace norikv::core {
+
+/// Keeps the writes of one shard apart, because today's server loses acknowledged writes that overlap in a shard.
+///
+/// A place in a lane belongs to the write on the server, not to the operation: it is left by a definite answer; after
+/// an unknown outcome it settles, which means that it stays taken for a while longer. Writes wait in submission order.
+class ShardLanes {
+ public:
+  explicit ShardLanes(const WriteOptions& options) : options_(options) {}
+
+  enum class Entry : std::uint8_t { started, queued, full, too_late };
+
+  /// A write wants to start. `too_late`: it could not make its deadline behind the writes before it.
+  Entry enter(std::uint32_t shard, OpId write, TimePoint deadline, TimePoint now);
+
+  /// A write that waited gave up.
+  void abandon(std::uint32_t shard, OpId write);
+
+  /// A place is free again: at once, or (`settle`) after `lane_settle`.
+  enum class Leave : std::uint8_t { at_once, settle };
+  void leave(std::uint32_t shard, Leave how, TimePoint now);
+
+  /// A write took this long on the wire; what `enter` estimates with.
+  void observe(Duration time_on_wire);
+
+  /// The writes that may start now, in order; they hold a place from here on.
+  std::vector<OpId> take_ready(std::uint32_t shard, TimePoint now);
+
+  /// When to ask `take_ready` again without anything else happening; none = never.
+  [[nodiscard]] std::optional<TimePoint> next_ready(std::uint32_t shard) const;
+
+  [[nodiscard]] std::size_t queued(std::uint32_t shard) const;
+  /// Places taken, settling ones included.
+  [[nodiscard]] std::size_t taken(std::uint32_t shard) const;
+
+  /// Whether the lanes are switched off.
+  [[nodiscard]] bool lifted() const { return options_.in_flight_per_shard == 0; }
+
+ private:
+  struct Lane {
+    std::uint32_t in_flight = 0;
+    std::deque<TimePoint> settling;  // when each ends, in order
+    std::deque<OpId> queue;
+    TimePoint next_start{};  // spacing
+  };
+
+  [[nodiscard]] bool may_start(const Lane& lane, TimePoint now) const;
+  void begin(Lane& lane, TimePoint now) const;
+  [[nodiscard]] Duration expected_wait(const Lane& lane) const;
+  void drop_if_idle(std::uint32_t shard, TimePoint now);
+
+  WriteOptions options_;
+  std::unordered_map<std::uint32_t, Lane> lanes_;
+  Duration typical_write_{0};  // moving average; 0 = nothing known yet
+};
+
+}  // namespace norikv::core

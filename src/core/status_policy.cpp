@@ -1,0 +1,134 @@
+#include "core/status_policy.hpp"
+
+#include <charconv>
+#include <string_view>
+
+namespace norikv::core {
+namespace {
+
+// gRPC's status codes, by number so that the core does not depend on gRPC.
+enum Status : int {
+  cancelled = 1,
+  invalid_argument = 3,
+  deadline_exceeded = 4,
+  not_found = 5,
+  already_exists = 6,
+  permission_denied = 7,
+  resource_exhausted = 8,
+  failed_precondition = 9,
+  aborted = 10,
+  out_of_range = 11,
+  unimplemented = 12,
+  internal = 13,
+  unavailable = 14,
+  data_loss = 15,
+  unauthenticated = 16,
+};
+
+// "NOT_LEADER", "NOT_LEADER: CAS requires leader", and the vector service's "Not leader".
+bool says_not_leader(std::string_view text) { return text.starts_with("NOT_LEADER") || text.starts_with("Not leader"); }
+
+Verdict refused(Failure failure, ErrorCode code) { return {failure, code, false, true, {}, {}}; }
+Verdict uncertain(Failure failure, ErrorCode code, Effect effect) {
+  return {failure, code, effect == Effect::write, true, {}, {}};
+}
+// A status that gRPC itself makes when a connection breaks or time runs out: no sign of life from the node.
+Verdict silent(ErrorCode code, Effect effect) {
+  return {Failure::ambiguous, code, effect == Effect::write, false, {}, {}};
+}
+
+Verdict classify_precondition(std::string_view text) {
+  if (says_not_leader(text)) return refused(Failure::not_leader, ErrorCode::not_leader);
+  Verdict verdict = refused(Failure::permanent, ErrorCode::precondition_failed);
+  if (text.starts_with("Version mismatch")) verdict.mismatch = parse_version_mismatch(text);
+  return verdict;
+}
+
+Verdict classify_internal(std::string_view text, Effect effect) {
+  // The read before a compare-and-swap failed: nothing was proposed.
+  if (text.starts_with("Failed to check current version"))
+    return refused(Failure::unavailable, ErrorCode::server_error);
+  return uncertain(Failure::ambiguous, ErrorCode::server_error, effect);
+}
+
+Verdict classify_status(const Reply& reply, Effect effect) {
+  switch (reply.status) {
+    case cancelled:
+      // The server's own timer says CANCELLED "Timeout expired" where others say DEADLINE_EXCEEDED.
+      return silent(reply.message == "Timeout expired" ? ErrorCode::deadline_exceeded : ErrorCode::unavailable, effect);
+    case invalid_argument:
+      if (reply.message.starts_with("Unknown consistency level"))
+        return refused(Failure::unknown_level, ErrorCode::invalid_argument);
+      return refused(Failure::permanent, ErrorCode::invalid_argument);
+    case deadline_exceeded:
+      return silent(ErrorCode::deadline_exceeded, effect);
+    case not_found:
+      return effect == Effect::read ? refused(Failure::missing, ErrorCode::not_found)
+                                    : uncertain(Failure::permanent, ErrorCode::not_found, effect);
+    case already_exists:
+      return uncertain(Failure::permanent, ErrorCode::already_exists, effect);
+    case permission_denied:
+      return refused(Failure::permanent, ErrorCode::permission_denied);
+    case resource_exhausted:
+      return uncertain(Failure::throttled, ErrorCode::throttled, effect);
+    case failed_precondition:
+      return classify_precondition(reply.message);
+    case aborted:
+      return uncertain(Failure::permanent, ErrorCode::aborted, effect);
+    case out_of_range:
+      return refused(Failure::permanent, ErrorCode::out_of_range);
+    case unimplemented:
+      return refused(Failure::permanent, ErrorCode::not_supported);
+    case internal:
+      return classify_internal(reply.message, effect);
+    case unavailable:
+      if (says_not_leader(reply.message)) return refused(Failure::not_leader, ErrorCode::not_leader);
+      return silent(ErrorCode::unavailable, effect);
+    case data_loss:
+      return uncertain(Failure::permanent, ErrorCode::data_loss, effect);
+    case unauthenticated:
+      return refused(Failure::permanent, ErrorCode::unauthenticated);
+    default:
+      return uncertain(Failure::permanent, ErrorCode::unknown, effect);
+  }
+}
+
+}  // namespace
+
+Verdict classify(const Reply& reply, Effect effect) {
+  Verdict verdict;
+  if (reply.sent == Sent::unknown) {
+    verdict = classify_status(reply, effect);
+  } else {
+    // What was not processed can't have been applied, whatever the status says.
+    verdict = {Failure::unavailable,
+               reply.status == deadline_exceeded ? ErrorCode::deadline_exceeded : ErrorCode::unavailable,
+               false,
+               false,
+               {},
+               {}};
+  }
+  verdict.detail = reply.message;
+  return verdict;
+}
+
+Verdict malformed(std::string detail, Effect effect) {
+  return {Failure::permanent, ErrorCode::protocol, effect == Effect::write, true, std::move(detail), {}};
+}
+
+std::optional<VersionMismatch> parse_version_mismatch(std::string_view text) {
+  std::uint64_t numbers[4] = {};
+  std::size_t found = 0;
+  while (found < 4) {
+    const std::size_t sign = text.find('=');
+    if (sign == std::string_view::npos) return std::nullopt;
+    text.remove_prefix(sign + 1);
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), numbers[found]);
+    if (error != std::errc{}) return std::nullopt;
+    text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+    ++found;
+  }
+  return VersionMismatch{{numbers[0], numbers[1]}, Version{numbers[2], numbers[3]}};
+}
+
+}  // namespace norikv::core

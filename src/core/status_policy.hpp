@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include <norikv/error.hpp>
+
+#include "core/transport.hpp"
+
+namespace norikv::core {
+
+/// Whether a request changes the server. Not the same as idempotent: a repeated put writes again.
+enum class Effect : std::uint8_t { read, write };
+
+/// What a failed attempt means for the operation.
+enum class Failure : std::uint8_t {
+  not_leader,     ///< The node does not lead the shard. Not applied.
+  unavailable,    ///< Surely not carried out; may be tried again.
+  ambiguous,      ///< May have been carried out; only what is safe to repeat is repeated.
+  throttled,      ///< As `ambiguous`, and the server asks for a pause.
+  unknown_level,  ///< The node does not know the name of the consistency level.
+  missing,        ///< A read of a key that is not there, told as an error (by servers other than 0.1.0).
+  permanent,      ///< The same request fails again.
+};
+
+/// One failed attempt, understood.
+struct Verdict {
+  Failure failure{};
+  ErrorCode code{};
+  bool applied_unknown = false;  ///< For writes: it may have been, or may yet be, applied.
+  bool node_answered = false;    ///< The server itself spoke, not the transport.
+  std::string detail;            ///< The server's or transport's words.
+  std::optional<VersionMismatch> mismatch;
+};
+
+/// Classifies a reply with a status other than OK, by the table of the server's texts. For a write every code that is
+/// not one of the server's definite refusals leaves the outcome unknown, unless the transport knows that the request
+/// was not processed.
+[[nodiscard]] Verdict classify(const Reply& reply, Effect effect);
+
+/// The verdict on an OK reply that is missing or does not decode.
+[[nodiscard]] Verdict malformed(std::string detail, Effect effect);
+
+/// The numbers in `Version mismatch: expected term=a index=b, got term=c index=d`.
+[[nodiscard]] std::optional<VersionMismatch> parse_version_mismatch(std::string_view text);
+
+}  // namespace norikv::core

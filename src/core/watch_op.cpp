@@ -1,0 +1,36 @@
+#include "core/watch_op.hpp"
+
+#include "core/backoff.hpp"
+
+namespace norikv::core {
+
+WatchOp::Step WatchOp::start() {
+  state_ = ConnectionState::connecting;
+  return {.open = true, .wake_at = {}, .news = state_, .retry_in = {}};
+}
+
+WatchOp::Step WatchOp::on_view(TimePoint now) {
+  last_view_ = now;
+  failures_ = 0;
+  Step step{.open = false, .wake_at = now + silence_, .news = {}, .retry_in = {}};
+  if (state_ != ConnectionState::connected) step.news = ConnectionState::connected;
+  state_ = ConnectionState::connected;
+  return step;
+}
+
+WatchOp::Step WatchOp::on_end(TimePoint now, double fraction) {
+  const Duration pause = backoff_delay(reconnect_, failures_, fraction);
+  ++failures_;
+  state_ = ConnectionState::backing_off;
+  return {.open = false, .wake_at = now + pause, .news = ConnectionState::backing_off, .retry_in = pause};
+}
+
+WatchOp::Step WatchOp::on_timer(TimePoint now) {
+  if (state_ == ConnectionState::backing_off) return start();
+  if (state_ != ConnectionState::connected) return {};
+  if (now < last_view_ + silence_) return {.open = false, .wake_at = last_view_ + silence_, .news = {}, .retry_in = {}};
+  state_ = ConnectionState::silent;
+  return {.open = false, .wake_at = {}, .news = state_, .retry_in = {}};
+}
+
+}  // namespace norikv::core
