@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+"""The public headers: each compiles alone, strictly, and brings nothing foreign into its user's program."""
+
+import re
+import shutil
+import subprocess
+import sys
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "support"))
+import report  # noqa: E402
+
+FLAGS = ["-std=c++20", "-fno-exceptions", "-fno-rtti", "-Wall", "-Wextra", "-Wshadow", "-Werror", "-fsyntax-only", "-x", "c++"]
+FOREIGN = re.compile(r"\b(uv_\w+|grpc\w*|protobuf|nghttp2\w*|fmt)\b")
+ALLOWED_FOREIGN = {"uv_loop_s", "uv_handle_s"}
+HEADERS = sorted((ROOT / "include").rglob("*.hpp"))
+include_paths = []
+
+
+def name(header):
+    return header.relative_to(ROOT / "include").as_posix()
+
+
+def without_comments(text):
+    return re.sub(r"//[^\n]*|/\*.*?\*/|\"[^\"\n]*\"", "", text, flags=re.DOTALL)
+
+
+def foreign_includes(text):
+    includes = re.findall(r"^\s*#\s*include\s*[<\"]([^>\"]+)", text, flags=re.MULTILINE)
+    return [i for i in includes if not (i.startswith("norikv/") or i == "tl/expected.hpp" or re.fullmatch(r"[a-z_]+", i))]
+
+
+def foreign_names(text):
+    return [n for n in FOREIGN.findall(without_comments(text)) if n not in ALLOWED_FOREIGN]
+
+
+def compile_alone(compiler, source):
+    return subprocess.run([compiler, *FLAGS, f"-I{ROOT / 'include'}", *include_paths, "-"], input=source, capture_output=True,
+                          text=True)
+
+
+class Headers(unittest.TestCase):
+    def check_all(self, *compilers):
+        compiler = next((c for c in compilers if shutil.which(c)), None)
+        if compiler is None:
+            self.skipTest(f"there is no {compilers[-1]}")
+        for header in HEADERS:
+            with self.subTest(header=name(header)):
+                # Twice, to see the include guard.
+                done = compile_alone(compiler, f"#include <{name(header)}>\n" * 2)
+                self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_gcc(self):
+        """each public header compiles alone with g++"""
+        self.check_all("g++")
+
+    def test_clang(self):
+        """each public header compiles alone with clang++"""
+        self.check_all("clang++-14", "clang++")
+
+    def test_includes(self):
+        """public headers include only the standard library, tl/expected.hpp and each other"""
+        self.assertEqual({name(h): i for h in HEADERS if (i := foreign_includes(h.read_text()))}, {})
+
+    def test_names(self):
+        """no name of libuv, gRPC or protobuf stands in a public header but two forward declarations"""
+        self.assertEqual({name(h): n for h in HEADERS if (n := foreign_names(h.read_text()))}, {})
+
+    def test_bad_header_is_found(self):
+        """a header that would break a user is found"""
+        self.assertEqual(foreign_includes("#include <vector>\n#include <uv.h>\n#include <grpcpp/grpcpp.h>\n"),
+                         ["uv.h", "grpcpp/grpcpp.h"])
+        self.assertEqual(foreign_names("uv_loop_s* a; uv_async_t b; // uv_timer_t\n"), ["uv_async_t"])
+        self.assertNotEqual(compile_alone("c++", "int f() { try { return 1; } catch (...) { return 2; } }\n").returncode, 0)
+
+
+if __name__ == "__main__":
+    include_paths = [argument for argument in sys.argv[1:] if argument.startswith("-I")]
+    sys.argv[1:] = [argument for argument in sys.argv[1:] if not argument.startswith("-I")]
+    report.main()
