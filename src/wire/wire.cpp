@@ -149,6 +149,20 @@ std::string encode_get(std::string_view key) {
   return FieldWriter(key.size() + max_overhead).text(pb::GetRequest::kKeyFieldNumber, key).take();
 }
 
+std::string encode_get_of(std::string_view request) {
+  // The key is field 1 of all three requests, and `FieldWriter` puts it first; an empty key is left out.
+  constexpr char key_tag = pb::GetRequest::kKeyFieldNumber << 3 | 2;
+  if (request.empty() || request.front() != key_tag) return {};
+  std::size_t length = 0;
+  std::size_t at = 1;
+  for (unsigned shift = 0; at < request.size(); shift += 7) {
+    const auto byte = static_cast<unsigned char>(request[at++]);
+    length |= std::size_t{byte & 0x7fu} << shift;
+    if (byte < 0x80) break;
+  }
+  return std::string{request.substr(0, at + length)};
+}
+
 std::string encode_consistency(std::string_view text) {
   return FieldWriter(text.size() + max_overhead).text(pb::GetRequest::kConsistencyFieldNumber, text).take();
 }
