@@ -29,11 +29,15 @@ class TurnHandler {
 
 /// The client's place on one uv loop: a mailbox with one `uv_async_t`, and one `uv_timer_t`.
 ///
-/// Created on the thread that runs the loop, or before the loop runs. It leaves its async handle referenced and wakes itself; the first
-/// turn records the loop's thread and from then on `hold` decides whether the handle keeps the loop alive.
+/// Created on the thread that runs the loop, or before the loop runs. It leaves its async handle referenced and wakes
+/// itself; the first turn records the loop's thread and from then on `hold` decides whether the handle keeps the loop
+/// alive.
 ///
-/// Order: tasks run in the order in which they were posted. `may_start_directly` tells the loop's own thread when doing a thing at
-/// once does not overtake anything that was posted.
+/// Order: tasks run in the order in which they were posted. `may_start_directly` tells the loop's own thread when doing
+/// a thing at once does not overtake anything that was posted.
+///
+/// A host that walks its loop may close the handles: `hold(true)`, a post on the loop's thread and `close` then make
+/// new ones and carry on with what waits. Until one of these, nothing runs.
 class EventLoop {
  public:
   /// Most tasks one turn runs; the rest comes in the next.
@@ -45,8 +49,8 @@ class EventLoop {
   EventLoop(const EventLoop&) = delete;
   EventLoop& operator=(const EventLoop&) = delete;
 
-  /// [any thread] Queues a task and wakes the loop if nobody has. False, and `task` left as it was, once the mailbox is sealed
-  /// (just before the close callback).
+  /// [any thread] Queues a task and wakes the loop if nobody has. False, and `task` left as it was, once the mailbox is
+  /// sealed (just before the close callback).
   [[nodiscard]] bool post(Task& task);
   [[nodiscard]] bool post(Task&& task) { return post(task); }
 
@@ -59,16 +63,16 @@ class EventLoop {
   /// [any thread] Asks for one more turn.
   void wake();
 
-  /// [loop thread] When the handler wants its next turn; none = only when something is posted. Earlier than now means in the
-  /// next turn of the loop. Never keeps the loop alive.
+  /// [loop thread] When the handler wants its next turn; none = only when something is posted. Earlier than now means
+  /// in the next turn of the loop. Never keeps the loop alive.
   void set_timer(std::optional<TimePoint> at);
 
-  /// [loop thread] Whether the loop is to be kept alive. The mailbox keeps it alive by itself while it is known, on the loop's thread,
-  /// to hold tasks.
+  /// [loop thread] Whether the loop is to be kept alive. The mailbox keeps it alive by itself while it is known, on the
+  /// loop's thread, to hold tasks.
   void hold(bool keep_alive);
 
-  /// [loop thread] Gives both handles back. Tasks posted until the end still run (without a turn); then the mailbox is sealed and `done`
-  /// runs as the last thing that touches this object, which it may destroy.
+  /// [loop thread] Gives both handles back. Tasks posted until the end still run (without a turn); then the mailbox is
+  /// sealed and `done` runs as the last thing that touches this object, which it may destroy.
   void close(UniqueFunction<void()> done);
 
   /// [any thread] Whether a handle is one of the two.
@@ -80,17 +84,22 @@ class EventLoop {
   std::unique_ptr<State> state_;
 };
 
-/// A uv loop with a thread of its own.
+/// A uv loop with a thread of its own. Whoever starts it keeps it until `start` returned; after that it may be
+/// destroyed anywhere, on its own thread too.
+///
+/// The loop runs as long as something holds it, so an `EventLoop` on it is held (`hold(true)`) from its creation on.
 class LoopThread {
  public:
   /// Null if libuv refused. The thread does not run yet.
   static std::unique_ptr<LoopThread> create(int& error);
   ~LoopThread();
 
+  /// There until the thread ends.
   [[nodiscard]] uv_loop_s* loop() noexcept;
-  /// Starts the thread; it runs the loop until no handle is left, closes it, and destroys `keep_alive` last.
-  void start(std::shared_ptr<void> keep_alive);
-  /// Waits for the thread to end; on the thread itself lets it end alone.
+  /// Starts the thread; it runs the loop until no handle is left, closes it, and destroys `keep_alive` last. A libuv
+  /// error code if the system has no thread to give; 0 = started. Once only.
+  [[nodiscard]] int start(std::shared_ptr<void> keep_alive);
+  /// Waits for the thread to end; on the thread itself lets it end alone. Nothing to wait for if it was never started.
   void join();
   /// In a forked child, where the thread does not exist: forgets it.
   void abandon() noexcept;

@@ -1,0 +1,134 @@
+#include "guest.hpp"
+#include "seams.hpp"
+
+// These tests take real time, some milliseconds each: libuv's clock can't be faked.
+
+using namespace norikv::test;
+using namespace std::chrono_literals;
+using norikv::TimePoint;
+using Clock = std::chrono::steady_clock;
+
+namespace {
+
+void work_for(std::chrono::nanoseconds time) {
+  const auto end = Clock::now() + time;
+  while (Clock::now() < end) continue;
+}
+
+TimePoint time_of_next_turn(LoopFixture& host, Guest& guest) {
+  TimePoint fired{};
+  guest.turns = 0;
+  guest.in_turn = [&] { fired = Clock::now(); };
+  REQUIRE(host.run_until([&] { return guest.turns > 0; }));
+  guest.in_turn = [] {};
+  return fired;
+}
+
+}  // namespace
+
+TEST_CASE("The timer is never early, however old the loop's cached time is", "[timer]") {
+  LoopFixture host;
+  Guest guest(host);
+  guest.settle();
+  for (int i = 0; i < 40; ++i) {
+    uv_update_time(host.loop());
+    work_for(std::chrono::microseconds{(i * 370) % 4000});
+    const TimePoint at = Clock::now() + std::chrono::microseconds{100 + (i * 730) % 3000};
+    guest->set_timer(at);
+    CHECK(time_of_next_turn(host, guest) >= at);
+  }
+}
+
+TEST_CASE("The timer asks for one turn", "[timer]") {
+  LoopFixture host;
+  Guest guest(host);
+  guest.settle()->set_timer(Clock::now() + 2ms);
+  host.run_for(10ms);
+  CHECK(guest.turns == 1);
+}
+
+TEST_CASE("The timer can be set again in its own turn", "[timer]") {
+  LoopFixture host;
+  Guest guest(host);
+  guest.settle();
+  guest.in_turn = [&] { guest->set_timer(Clock::now() + 1ms); };
+  guest->set_timer(Clock::now() + 1ms);
+  CHECK(host.run_until([&] { return guest.turns == 5; }));
+}
+
+TEST_CASE("The timer can be moved to an earlier time", "[timer]") {
+  LoopFixture host;
+  Guest guest(host);
+  guest.settle()->set_timer(Clock::now() + 1h);
+  const TimePoint at = Clock::now() + 2ms;
+  guest->set_timer(at);
+  CHECK(time_of_next_turn(host, guest) >= at);
+}
+
+TEST_CASE("The timer can be moved to a later time", "[timer]") {
+  LoopFixture host;
+  Guest guest(host);
+  guest.settle()->set_timer(Clock::now() + 1ms);
+  const TimePoint at = Clock::now() + 20ms;
+  guest->set_timer(at);
+  CHECK(time_of_next_turn(host, guest) >= at);
+  CHECK(guest.turns == 1);
+}
+
+TEST_CASE("A cancelled timer does not fire", "[timer]") {
+  LoopFixture host;
+  Guest guest(host);
+  guest.settle()->set_timer(Clock::now() + 2ms);
+  guest->set_timer(std::nullopt);
+  host.run_for(10ms);
+  CHECK(guest.turns == 0);
+}
+
+TEST_CASE("Setting the timer to the time it has does not start it again", "[timer]") {
+  LoopFixture host;
+  Guest guest(host);
+  guest.settle();
+  const TimePoint at = Clock::now() + 1h;
+  guest->set_timer(at);
+  const int before = seams::timer_starts;
+  for (int i = 0; i < 100; ++i) guest->set_timer(at);
+  CHECK(seams::timer_starts == before);
+}
+
+TEST_CASE("A time in the past means one turn, in the next round of the loop", "[timer]") {
+  LoopFixture host;
+  Guest guest(host);
+  guest.settle()->hold(true);
+  guest->set_timer(TimePoint::min());
+  CHECK(guest.turns == 0);
+  uv_run(host.loop(), UV_RUN_NOWAIT);
+  CHECK(guest.turns == 1);
+  uv_run(host.loop(), UV_RUN_NOWAIT);
+  CHECK(guest.turns == 1);
+}
+
+TEST_CASE("A handler that always wants its next turn at once does not starve the host", "[timer]") {
+  LoopFixture host;
+  Guest guest(host);
+  guest.settle();
+  guest.in_turn = [&] { guest->set_timer(Clock::now()); };
+  guest->set_timer(Clock::now() + 1ms);
+  bool fired = false;
+  uv_timer_t timer;
+  timer.data = &fired;
+  uv_timer_init(host.loop(), &timer);
+  uv_timer_start(
+      &timer, [](uv_timer_t* self) { *static_cast<bool*>(self->data) = true; }, 5, 0);
+  CHECK(host.run_until([&] { return fired; }));
+  CHECK(guest.turns > 1);
+  guest.in_turn = [] {};
+  uv_close(reinterpret_cast<uv_handle_t*>(&timer), nullptr);
+}
+
+TEST_CASE("The end of time is a time like any other", "[timer]") {
+  LoopFixture host;
+  Guest guest(host);
+  guest.settle()->set_timer(TimePoint::max());
+  host.run_for(5ms);
+  CHECK(guest.turns == 0);
+}
