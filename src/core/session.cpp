@@ -77,11 +77,16 @@ void Session::wait_ready(Need need, TimePoint deadline, ReadyCallback callback) 
 
 void Session::drain(Task callback) {
   if (generations_.size() == 1 && generations_.back().live == 0) {
-    deliveries_.emplace_back(Drained{std::move(callback)});
-    return;
+    return defer(std::move(callback));
   }
   generations_.back().barriers.push_back(std::move(callback));
   generations_.emplace_back();
+}
+
+void Session::refuse(Callback callback, Error error) {
+  counters_.failed.add();
+  if (error.code == ErrorCode::overloaded) counters_.overloaded.add();
+  deliveries_.emplace_back(Completion{std::move(callback), tl::make_unexpected(std::move(error)), std::nullopt});
 }
 
 void Session::advance_to(TimePoint now) {
@@ -174,7 +179,7 @@ void Session::count(const RequestOp& op, const Outcome& outcome, TimePoint now) 
 void Session::leave_generation(std::uint64_t generation) {
   --generations_[generation - first_generation_].live;
   while (generations_.size() > 1 && generations_.front().live == 0) {
-    for (Task& barrier : generations_.front().barriers) deliveries_.emplace_back(Drained{std::move(barrier)});
+    for (Task& barrier : generations_.front().barriers) defer(std::move(barrier));
     generations_.pop_front();
     ++first_generation_;
   }

@@ -45,16 +45,17 @@ using Action = std::variant<Call, StartWatch, CancelCall, CancelWatch>;
 struct Completion {
   Callback callback;
   Outcome outcome;
-  std::size_t bytes = 0;  ///< For admission.
+  std::optional<std::size_t> admitted_bytes;  ///< What admission gives back; none if it refused.
 };
 struct ReadyResult {
   ReadyCallback callback;
   Result<void> result;
 };
-struct Drained {
-  Task callback;
+/// A task that keeps its place among the deliveries: a drain barrier, a new subscriber's replay.
+struct Deferred {
+  Task task;
 };
-using Delivery = std::variant<Completion, ReadyResult, Drained, TopologyEvent, ConnectionEvent, WarningEvent>;
+using Delivery = std::variant<Completion, ReadyResult, Deferred, TopologyEvent, ConnectionEvent, WarningEvent>;
 
 /// The whole client without a world: no clock, no thread, no socket. An input changes state and appends to two lists,
 /// actions and deliveries; the driver carries them out after the input returned, so nothing is ever re-entered.
@@ -70,6 +71,10 @@ class Session {
   void wait_ready(Need need, TimePoint deadline, ReadyCallback callback);
   /// `callback` is delivered when everything submitted so far has been.
   void drain(Task callback);
+  /// An operation that was refused before it became one.
+  void refuse(Callback callback, Error error);
+  /// Delivers `task` after everything that is to be delivered now.
+  void defer(Task task) { deliveries_.emplace_back(Deferred{std::move(task)}); }
   void on_reply(Reply reply, TimePoint now);
   void on_view(WatchId id, const wire::View& view, TimePoint now);
   void on_stream_end(const StreamEnd& end, TimePoint now);
