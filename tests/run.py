@@ -172,7 +172,8 @@ def show(suite):
         return
     for case in suite.cases:
         if case.outcome == "failed":
-            print(f"\n  --- {suite.name}: {case.name}\n{case.detail}")
+            # A script's output has the detail already.
+            print(f"\n  --- {suite.name}: {case.name}" + ("" if case.detail in suite.output else f"\n{case.detail}"))
     if suite.output.strip():
         print(f"\n  --- {suite.name}: its output\n{suite.output.rstrip()}\n", flush=True)
 

@@ -27,7 +27,7 @@ LAYERS = {
 # Only these may include the headers of norikv-testing.
 USES_TESTING = {"include/norikv/testing", "src/testing", "src/cli"}
 # What the standard library does not offer: fork, signals, terminals, addresses. Not for the pure layers.
-POSIX = {"arpa/", "fcntl.h", "netinet/", "pthread.h", "sanitizer/", "signal.h", "sys/", "unistd.h"}
+POSIX = {"arpa/", "fcntl.h", "netinet/", "poll.h", "pthread.h", "sanitizer/", "signal.h", "sys/", "termios.h", "unistd.h"}
 PURE = {"src/wire", "src/core"}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
