@@ -64,9 +64,19 @@ class UniqueFunction<R(Args...)> {
   static constexpr bool fits = sizeof(F) <= inline_size && alignof(F) <= alignof(void*) &&
                                std::is_nothrow_move_constructible_v<F>;
 
+  /// Drops what the callable returns if nobody asked for it.
+  template <class F>
+  static R call(F& callable, Args&&... args) noexcept {
+    if constexpr (std::is_void_v<R>) {
+      static_cast<void>(callable(std::forward<Args>(args)...));
+    } else {
+      return callable(std::forward<Args>(args)...);
+    }
+  }
+
   template <class F>
   static constexpr Table inline_table = {
-      [](void* self, Args&&... args) noexcept -> R { return (*static_cast<F*>(self))(std::forward<Args>(args)...); },
+      [](void* self, Args&&... args) noexcept -> R { return call(*static_cast<F*>(self), std::forward<Args>(args)...); },
       [](void* from, void* to) noexcept {
         ::new (to) F(std::move(*static_cast<F*>(from)));
         static_cast<F*>(from)->~F();
@@ -75,7 +85,7 @@ class UniqueFunction<R(Args...)> {
 
   template <class F>
   static constexpr Table heap_table = {
-      [](void* self, Args&&... args) noexcept -> R { return (**static_cast<F**>(self))(std::forward<Args>(args)...); },
+      [](void* self, Args&&... args) noexcept -> R { return call(**static_cast<F**>(self), std::forward<Args>(args)...); },
       [](void* from, void* to) noexcept { ::new (to) F*(*static_cast<F**>(from)); },
       [](void* self) noexcept { delete *static_cast<F**>(self); }};
 

@@ -56,7 +56,7 @@ class FieldWriter {
 constexpr std::size_t max_overhead = 11;
 
 std::string encode_version(Version version) {
-  return FieldWriter(2 * max_overhead)
+  return FieldWriter(0)  // nearly always short enough for the string itself
       .number(pb::Version::kTermFieldNumber, version.term)
       .number(pb::Version::kIndexFieldNumber, version.index)
       .take();

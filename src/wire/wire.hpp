@@ -23,23 +23,24 @@ enum class Method : std::uint8_t { put, get, remove, watch_cluster };
 using Payload = std::shared_ptr<const std::string>;
 
 struct PutRequest {
-  std::string_view key;
-  std::string_view value;
+  std::string_view key{};
+  std::string_view value{};
   std::uint64_t ttl_ms = 0;  ///< 0 = for ever
-  std::string_view idempotency_key;
-  std::optional<Version> if_match;
+  std::string_view idempotency_key{};
+  std::optional<Version> if_match{};
 };
 
 struct RemoveRequest {
-  std::string_view key;
-  std::string_view idempotency_key;
+  std::string_view key{};
+  std::string_view idempotency_key{};
 };
 
 [[nodiscard]] std::string encode(const PutRequest& request);
 [[nodiscard]] std::string encode(const RemoveRequest& request);
 /// A GetRequest without its consistency, which depends on the node: append `encode_consistency` to it.
 [[nodiscard]] std::string encode_get(std::string_view key);
-/// The GetRequest for the key of an encoded put, get or remove (their key is the same field): a probe for the shard's leader.
+/// The GetRequest for the key of an encoded put, get or remove (their key is the same field): a probe for the shard's
+/// leader.
 [[nodiscard]] std::string encode_get_of(std::string_view request);
 /// The field to append to an encoded GetRequest; empty for an empty text.
 [[nodiscard]] std::string encode_consistency(std::string_view text);
@@ -47,7 +48,7 @@ struct RemoveRequest {
 [[nodiscard]] std::string encode_watch();
 
 // Decoding is strict: what does not parse, or lacks what the server always sends, is an error text and never a success.
-// (The zero-length reply is a valid GetResponse: a missing key.)
+// A GetResponse without a version is a missing key only if it holds nothing else, its `meta` map aside.
 template <class T>
 using Decoded = tl::expected<T, std::string>;
 

@@ -1,0 +1,32 @@
+#include "util/text.hpp"
+
+#include "support/catch.hpp"
+
+using namespace norikv;
+using namespace std::chrono_literals;
+using util::one_line;
+using util::to_text;
+
+TEST_CASE("A duration is written in the unit that suits it") {
+  CHECK(to_text(0ns) == "0 s");
+  CHECK(to_text(250ns) == "250 ns");
+  CHECK(to_text(1500us) == "1.5 ms");
+  CHECK(to_text(999us) == "999 us");
+  CHECK(to_text(5s) == "5 s");
+  CHECK(to_text(1234567us) == "1.235 s");
+  CHECK(to_text(2h) == "7200 s");
+  CHECK(to_text(-20ms) == "-20 ms");
+  CHECK(to_text(100s) == "100 s");
+}
+
+TEST_CASE("A text from the network stays on one line") {
+  CHECK(one_line("a\nb\r\n\tc\x7f") == "a b   c ");
+  CHECK(one_line(std::string_view("a\0b", 3)) == "a b");
+}
+
+TEST_CASE("A long text is cut, and says so") {
+  CHECK(one_line("abcdef", 6) == "abcdef");
+  CHECK(one_line("abcdefg", 6) == "abcdef...");
+}
+
+TEST_CASE("A text is not cut inside a character") { CHECK(one_line("ab世界", 4) == "ab..."); }
