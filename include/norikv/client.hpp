@@ -135,6 +135,7 @@ class Client {
  private:
   struct Impl;
   explicit Client(std::unique_ptr<Impl> impl) noexcept;
+  [[nodiscard]] std::shared_ptr<detail::ClientCore> core() const;
   std::unique_ptr<Impl> impl_;
 };
 

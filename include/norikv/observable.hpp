@@ -39,13 +39,13 @@ class [[nodiscard]] Subscription {
 
 /// A source of events. A small value: copy it, keep it; it stays valid (and silent) after the client is gone.
 template <class Event>
-class Observable {
+class NORIKV_EXPORT Observable {
  public:
   /// Calls `on_event` on the loop's thread for every event from now on, and `on_end` once when the client closes.
   /// [any thread] Events arrive in the order in which they happened. References in an event live during the call.
   /// On a client that has finished closing `on_end` is called at once.
-  [[nodiscard]] NORIKV_EXPORT Subscription subscribe(UniqueFunction<void(const Event&)> on_event,
-                                                     UniqueFunction<void()> on_end = {}) const;
+  [[nodiscard]] Subscription subscribe(UniqueFunction<void(const Event&)> on_event,
+                                       UniqueFunction<void()> on_end = {}) const;
 
  private:
   friend class Client;

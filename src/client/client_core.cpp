@@ -1,0 +1,234 @@
+#include "client/client_core.hpp"
+
+#include <chrono>
+#include <string>
+#include <utility>
+
+#include "client/fork.hpp"
+#include "client/validation.hpp"
+#include "transport/grpc/grpc_transport.hpp"
+#include "util/random.hpp"
+
+namespace norikv::detail {
+namespace {
+
+TimePoint now() { return std::chrono::steady_clock::now(); }
+
+}  // namespace
+
+Result<std::shared_ptr<ClientCore>> ClientCore::create(uv_loop_s* loop, LoopKind kind, ClientOptions options) {
+  if (std::optional<Error> error = client::check(options)) return tl::make_unexpected(std::move(*error));
+  std::shared_ptr<ClientCore> core{new ClientCore(std::move(options), kind)};
+  int error = 0;
+  core->loop_ = loop::EventLoop::create(loop, *core, error);
+  if (core->loop_ == nullptr) {
+    return tl::make_unexpected(
+        client::make_error(ErrorCode::unavailable, "libuv gives no handle (error " + std::to_string(error) + ")"));
+  }
+  if (kind == LoopKind::owned) core->loop_->hold(true);
+  core->transport_ =
+      transport::make_grpc_transport(*core->loop_, *core, core->options_.connection, core->options_.nodes);
+  core->self_ = core;
+  return core;
+}
+
+ClientCore::ClientCore(ClientOptions options, LoopKind kind)
+    : options_(std::move(options)),
+      kind_(kind),
+      fork_generation_(client::fork_generation()),
+      admission_(options_.limits),
+      shared_view_(),
+      session_(options_, util::system_seed()) {
+  shared_view_ = session_.cluster();
+}
+
+bool ClientCore::forked() const noexcept { return client::fork_generation() != fork_generation_; }
+
+// --- turns ---
+
+void ClientCore::on_turn() {
+  const TimePoint time = now();
+  in_turn_ = true;
+  if (!std::exchange(started_, true) && end_ == End::none) session_.start(time);
+  session_.advance_to(time);
+  if (transport_ != nullptr) {
+    if (const auto due = transport_->next_deadline(); due && *due <= time) transport_->advance_to(time);
+  }
+  carry_out_actions();
+  share_view();
+  deliver_some();
+  carry_out_actions();
+  share_view();
+  in_turn_ = false;
+  set_loop_state();
+  continue_close();
+}
+
+void ClientCore::on_reply(core::Reply reply) { session_.on_reply(std::move(reply), now()); }
+void ClientCore::on_view(core::WatchId id, wire::View view) { session_.on_view(id, view, now()); }
+void ClientCore::on_stream_end(core::StreamEnd end) { session_.on_stream_end(end, now()); }
+
+void ClientCore::carry_out_actions() {
+  for (core::Action& action : session_.take_actions()) {
+    if (auto* call = std::get_if<core::Call>(&action)) transport_->start(std::move(*call));
+    if (auto* watch = std::get_if<core::StartWatch>(&action)) transport_->watch(watch->id, watch->address);
+    if (auto* cancelled = std::get_if<core::CancelCall>(&action)) transport_->cancel(cancelled->id);
+    if (auto* cancelled = std::get_if<core::CancelWatch>(&action)) transport_->cancel(cancelled->id);
+  }
+}
+
+void ClientCore::share_view() {
+  const std::shared_ptr<const ClusterView>& latest = session_.cluster();
+  if (shared_view_ == latest) return;  // only this thread writes it
+  const std::lock_guard lock{view_mutex_};
+  shared_view_ = latest;
+}
+
+void ClientCore::set_loop_state() {
+  if (end_ == End::over) return;
+  std::optional<TimePoint> next = session_.next_deadline();
+  if (transport_ != nullptr) {
+    if (const auto due = transport_->next_deadline(); due && (!next || *due < *next)) next = due;
+  }
+  loop_->set_timer(next);
+  loop_->hold(session_.busy() || referenced_ || kind_ == LoopKind::owned || end_ != End::none);
+  if (!session_.deliveries().empty()) loop_->wake();
+}
+
+// --- deliveries ---
+
+void ClientCore::deliver_some() {
+  if (session_.deliveries().empty()) return;
+  run_user_code([this] {
+    for (std::size_t i = 0; i < options_.limits.callbacks_per_turn && !session_.deliveries().empty(); ++i) {
+      // Taken out first: the callback may bring about more.
+      core::Delivery delivery = std::move(session_.deliveries().front());
+      session_.deliveries().pop_front();
+      deliver(delivery);
+    }
+  });
+}
+
+void ClientCore::run_user_code(const std::function<void()>& run) {
+  if (!options_.around_callbacks) return run();
+  bool ran = false;
+  options_.around_callbacks([&] {
+    if (!std::exchange(ran, true)) run();
+  });
+  // A hook that forgets its duty must not cost anyone a callback.
+  if (!ran) run();
+}
+
+void ClientCore::deliver(core::Delivery& delivery) {
+  std::visit([this](auto& it) { deliver(it); }, delivery);
+}
+
+void ClientCore::deliver(core::Completion& completion) {
+  if (completion.admitted_bytes) {
+    admission_.release(*completion.admitted_bytes);
+    made_room();
+  }
+  core::Outcome& outcome = completion.outcome;
+  if (auto* put = std::get_if<PutCallback>(&completion.callback); put != nullptr && *put) {
+    (*put)(std::move(outcome).map([](core::Success&& success) { return Written{success.version}; }));
+  } else if (auto* get = std::get_if<GetCallback>(&completion.callback); get != nullptr && *get) {
+    (*get)(std::move(outcome).map([](core::Success&& success) { return std::move(success.entry); }));
+  } else if (auto* remove = std::get_if<RemoveCallback>(&completion.callback); remove != nullptr && *remove) {
+    (*remove)(std::move(outcome).map([](core::Success&& success) { return Removed{success.version}; }));
+  }
+}
+
+void ClientCore::deliver(core::ReadyResult& ready) {
+  if (ready.callback) ready.callback(std::move(ready.result));
+}
+
+void ClientCore::deliver(core::Deferred& deferred) {
+  if (deferred.task) deferred.task();
+}
+
+void ClientCore::deliver(TopologyEvent& event) {
+  for (const LeaderChange& change : event.leaders_changed) {
+    log(LogLevel::debug, "shard " + std::to_string(change.shard) + ": leader " +
+                             (change.before.empty() ? "unknown" : change.before) + " -> " +
+                             (change.after.empty() ? "unknown" : change.after) + " (" + event.cause + ")");
+  }
+  publisher<TopologyEvent>().publish(event);
+  if (!event.leaders_changed.empty()) publisher<LeadershipEvent>().publish({EventKind::change, event.leaders_changed});
+}
+
+void ClientCore::deliver(ConnectionEvent& event) {
+  const bool bad = event.state != ConnectionState::connecting && event.state != ConnectionState::connected;
+  log(bad ? LogLevel::info : LogLevel::debug, "topology stream of " + event.node + ": " +
+                                                  std::string{to_string(event.state)} +
+                                                  (event.detail.empty() ? "" : " (" + event.detail + ")"));
+  publisher<ConnectionEvent>().publish(event);
+}
+
+void ClientCore::deliver(WarningEvent& event) {
+  log(LogLevel::warning, event.message);
+  publisher<WarningEvent>().publish(event);
+}
+
+void ClientCore::made_room() {
+  if (filled_up_.load(std::memory_order_relaxed) && admission_.has_recovered()) {
+    filled_up_.store(false, std::memory_order_relaxed);
+    report_load();
+  }
+  while (ReadyCallback satisfied = admission_.take_satisfied()) {
+    session_.deliveries().emplace_back(core::ReadyResult{std::move(satisfied), {}});
+  }
+}
+
+void ClientCore::log(LogLevel level, std::string_view line) const {
+  if (options_.log) options_.log(level, line);
+}
+
+// --- the end ---
+
+void ClientCore::begin_close(Duration grace) {
+  if (end_ == End::none) end_ = End::closing;
+  while (ReadyCallback waiter = admission_.take_waiter()) {
+    session_.deliveries().emplace_back(core::ReadyResult{
+        std::move(waiter), tl::make_unexpected(client::make_error(ErrorCode::closed, "the client was closed"))});
+  }
+  session_.close(grace, now());
+  // The turn that delivers the last callback goes on from here; without one there still has to be a turn.
+  loop_->wake();
+}
+
+void ClientCore::continue_close() {
+  if (end_ != End::closing || !session_.closed() || !session_.deliveries().empty()) return;
+  end_ = End::dropping_connections;
+  transport_->close([this] { loop_->close([this] { finish_close(); }); });
+}
+
+void ClientCore::finish_close() {
+  // The handles are gone and the mailbox is sealed: what is left, and what these callbacks still bring about, is
+  // delivered here.
+  in_turn_ = true;
+  run_user_code([this] {
+    std::apply([](auto&... publisher) { (publisher.end(), ...); }, publishers_);
+    while (!session_.deliveries().empty()) {
+      core::Delivery delivery = std::move(session_.deliveries().front());
+      session_.deliveries().pop_front();
+      deliver(delivery);
+    }
+  });
+  end_ = End::over;
+  transport_.reset();
+  std::vector<Task> callbacks = std::move(close_callbacks_);
+  const std::function<void(const std::function<void()>&)> around = options_.around_callbacks;
+  // The callbacks are the last touch: if nobody else holds this object it is gone before them.
+  std::shared_ptr<ClientCore> self = std::move(self_);
+  self.reset();
+  const std::function<void()> run = [&callbacks] {
+    for (Task& callback : callbacks) callback();
+  };
+  if (around) {
+    around(run);
+  } else {
+    run();
+  }
+}
+
+}  // namespace norikv::detail

@@ -1,0 +1,152 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <tuple>
+#include <vector>
+
+#include <norikv/client.hpp>
+
+#include "client/publisher.hpp"
+#include "core/admission.hpp"
+#include "core/session.hpp"
+#include "core/transport.hpp"
+#include "loop/event_loop.hpp"
+
+namespace norikv::detail {
+
+/// Joins the session to the real world: gives it the loop's time and the transport's replies, carries out its actions,
+/// and delivers what it has for users, a bounded number per turn. Owned by `Client` and, until the close callback, by
+/// itself; `Operation` and `Subscription` hold it weakly. Methods with [any thread] may be called from any; all other
+/// run on the loop's.
+class ClientCore final : public std::enable_shared_from_this<ClientCore>,
+                         private loop::TurnHandler,
+                         private core::TransportSink {
+ public:
+  /// Whether the client's own thread runs the loop: then the loop stays alive until the client closes.
+  enum class LoopKind : std::uint8_t { borrowed, owned };
+  static Result<std::shared_ptr<ClientCore>> create(uv_loop_s* loop, LoopKind kind, ClientOptions options);
+
+  // [any thread] Each takes over the callback: it runs exactly once.
+  std::uint64_t put(std::string_view key, std::string_view value, PutOptions options, PutCallback callback);
+  std::uint64_t get(std::string_view key, GetOptions options, GetCallback callback);
+  std::uint64_t remove(std::string_view key, RemoveOptions options, RemoveCallback callback);
+  void cancel(std::uint64_t id);
+  void wait_ready(ReadyOptions options, ReadyCallback callback);
+  void when_room(std::size_t operations, ReadyCallback callback);
+  void drain(Task callback);
+  void post(Task task);
+  void close(Duration grace, Task callback);
+  void set_ref(bool keep_alive);
+
+  template <class Event>
+  std::shared_ptr<Slot> subscribe(UniqueFunction<void(const Event&)> on_event, UniqueFunction<void()> on_end);
+  void unsubscribe(std::shared_ptr<Slot> slot);
+
+  [[nodiscard]] std::shared_ptr<const ClusterView> cluster() const;
+  [[nodiscard]] bool has_room() const noexcept { return admission_.has_room(); }
+  [[nodiscard]] Stats stats() const;
+  [[nodiscard]] bool on_loop_thread() const noexcept { return !forked() && loop_->on_loop_thread(); }
+  [[nodiscard]] bool owns(const uv_handle_s* handle) const noexcept { return loop_->owns(handle); }
+  /// Whether this is a child of the process that made the client.
+  [[nodiscard]] bool forked() const noexcept;
+
+ private:
+  ClientCore(ClientOptions options, LoopKind kind);
+
+  // loop::TurnHandler and core::TransportSink
+  void on_turn() override;
+  void on_reply(core::Reply reply) override;
+  void on_view(core::WatchId id, wire::View view) override;
+  void on_stream_end(core::StreamEnd end) override;
+
+  // client_core_operations.cpp: from the user's call to the session
+  /// How an input came to run: on the loop's thread, or inside the user's call because there is no loop any more.
+  enum class Way : std::uint8_t { on_loop, too_late };
+  /// Runs `input(Way)`: at once if this is the loop's thread and nothing is overtaken, else in its turn.
+  template <class Input>
+  void enter(Input input);
+  /// The same, but always in a later turn.
+  template <class Input>
+  void enter_later(Input input);
+  template <class Callback>
+  void refuse(Error error, Callback callback);
+  template <class Encode, class Callback>
+  std::uint64_t submit(core::Request request, Encode encode, const std::optional<Error>& wrong,
+                       Result<TimePoint> deadline, Callback callback);
+  void filled_up();
+  void report_load();
+  void after_input();
+
+  // client_core.cpp: turns, deliveries and the end
+  void carry_out_actions();
+  void deliver_some();
+  void deliver(core::Delivery& delivery);
+  void deliver(core::Completion& completion);
+  void deliver(core::ReadyResult& ready);
+  void deliver(core::Deferred& deferred);
+  void deliver(TopologyEvent& event);
+  void deliver(ConnectionEvent& event);
+  void deliver(WarningEvent& event);
+  void run_user_code(const std::function<void()>& run);
+  void made_room();
+  void share_view();
+  void set_loop_state();
+  void begin_close(Duration grace);
+  void continue_close();
+  void finish_close();
+  void log(LogLevel level, std::string_view line) const;
+
+  template <class Event>
+  void replay(EventSlot<Event>& slot, const std::shared_ptr<const ClusterView>& view,
+              const std::vector<ConnectionEvent>& streams);
+  template <class Event>
+  [[nodiscard]] Publisher<Event>& publisher() {
+    return std::get<Publisher<Event>>(publishers_);
+  }
+
+  const ClientOptions options_;
+  const LoopKind kind_;
+  const std::uint32_t fork_generation_;
+
+  // any thread
+  core::Admission admission_;
+  std::atomic<std::uint64_t> next_operation_{1};
+  std::atomic<bool> filled_up_{false};
+  mutable std::mutex view_mutex_;
+  std::shared_ptr<const ClusterView> shared_view_;  // guarded by view_mutex_
+
+  // the loop's thread; made before the first turn and kept until the last owner is gone
+  core::Session session_;
+  std::unique_ptr<loop::EventLoop> loop_;
+  std::unique_ptr<core::Transport> transport_;
+  std::tuple<Publisher<TopologyEvent>, Publisher<LeadershipEvent>, Publisher<ConnectionEvent>, Publisher<LoadEvent>,
+             Publisher<WarningEvent>>
+      publishers_;
+  std::vector<Task> close_callbacks_;
+  std::shared_ptr<ClientCore> self_;  // until the close callback
+  bool started_ = false;
+  bool in_turn_ = false;
+  bool referenced_ = false;
+  enum class End : std::uint8_t { none, closing, dropping_connections, over };
+  End end_ = End::none;
+};
+
+template <class Input>
+void ClientCore::enter(Input input) {
+  if (!loop_->may_start_directly() || end_ == End::over) return enter_later(std::move(input));
+  input(Way::on_loop);
+  after_input();
+}
+
+template <class Input>
+void ClientCore::enter_later(Input input) {
+  auto owned = std::make_unique<Input>(std::move(input));
+  Input& kept = *owned;
+  Task task = [owned = std::move(owned)] { (*owned)(Way::on_loop); };
+  if (!loop_->post(task)) kept(Way::too_late);
+}
+
+}  // namespace norikv::detail

@@ -1,0 +1,238 @@
+#include <norikv/routing.hpp>
+
+#include <chrono>
+#include <utility>
+
+#include "client/client_core.hpp"
+#include "client/validation.hpp"
+#include "util/random.hpp"
+
+// From the user's call, on any thread, to the session.
+namespace norikv::detail {
+namespace {
+
+TimePoint now() { return std::chrono::steady_clock::now(); }
+
+Error closed() { return client::make_error(ErrorCode::closed, "the client is closed"); }
+
+Error closed_by_fork() {
+  return client::make_error(ErrorCode::closed,
+                            "the process was forked after the client was created; create one in the child");
+}
+
+template <class Callback>
+void fail(Callback& callback, Error error) {
+  if (callback) callback(tl::make_unexpected(std::move(error)));
+}
+
+// The text of an idempotency key; an automatic one is drawn here, once for all attempts.
+std::string key_text(const IdempotencyKey& key) { return key.is_automatic() ? util::random_token() : key.text(); }
+
+void set_idempotency(core::Request& request, const IdempotencyKey& key) {
+  request.has_idempotency_key = key.is_set();
+  request.user_idempotency_key = key.is_set() && !key.is_automatic();
+}
+
+}  // namespace
+
+template <class Callback>
+void ClientCore::refuse(Error error, Callback callback) {
+  enter_later([this, error = std::move(error), callback = std::move(callback)](Way way) mutable {
+    if (way == Way::too_late) return fail(callback, closed());
+    session_.refuse(std::move(callback), std::move(error));
+  });
+}
+
+template <class Encode, class Callback>
+std::uint64_t ClientCore::submit(core::Request request, Encode encode, const std::optional<Error>& wrong,
+                                 Result<TimePoint> deadline, Callback callback) {
+  if (forked()) return fail(callback, closed_by_fork()), 0;
+  if (wrong) return refuse(*wrong, std::move(callback)), 0;
+  if (!deadline) return refuse(std::move(deadline.error()), std::move(callback)), 0;
+  if (!admission_.try_admit(request.bytes)) {
+    filled_up();
+    // The refusal itself has to be small: a producer may run into it a million times before the loop turns.
+    enter_later([this, callback = std::move(callback)](Way way) mutable {
+      if (way == Way::too_late) return fail(callback, closed());
+      session_.refuse(
+          std::move(callback),
+          client::make_error(ErrorCode::overloaded, "the client is full (LimitOptions); see has_room and when_room"));
+    });
+    return 0;
+  }
+  if (!admission_.has_room()) filled_up();
+
+  const std::uint64_t id = next_operation_.fetch_add(1, std::memory_order_relaxed);
+  request.id = core::OpId{id};
+  request.payload = std::make_shared<const std::string>(encode());
+  request.submitted = now();
+  request.deadline = *deadline;
+  enter([this, request = std::move(request), callback = std::move(callback)](Way way) mutable {
+    if (way == Way::too_late) return fail(callback, closed());
+    session_.submit(std::move(request), std::move(callback), now());
+  });
+  return id;
+}
+
+std::uint64_t ClientCore::put(std::string_view key, std::string_view value, PutOptions options, PutCallback callback) {
+  core::Request request;
+  request.method = wire::Method::put;
+  request.shard = shard_of(key, options_.total_shards);
+  set_idempotency(request, options.idempotency_key);
+  request.bytes = key.size() + value.size() + options.idempotency_key.text().size();
+  std::optional<Error> wrong = client::check_key(key);
+  if (!wrong) wrong = client::check_value(value);
+  if (!wrong) wrong = client::check_ttl(options.ttl);
+  const auto encode = [&] {
+    return wire::encode(wire::PutRequest{key, value, client::ttl_in_milliseconds(options.ttl),
+                                         key_text(options.idempotency_key),
+                                         options.precondition ? options.precondition->version : std::nullopt});
+  };
+  return submit(std::move(request), encode, wrong,
+                client::deadline_of(options.timeout, options.deadline, options_.timeout, now()), std::move(callback));
+}
+
+std::uint64_t ClientCore::get(std::string_view key, GetOptions options, GetCallback callback) {
+  core::Request request;
+  request.method = wire::Method::get;
+  request.shard = shard_of(key, options_.total_shards);
+  request.consistency = options.consistency;
+  request.consistency_text = std::move(options.consistency_text);
+  request.bytes = key.size();
+  return submit(
+      std::move(request), [&] { return wire::encode_get(key); }, client::check_key(key),
+      client::deadline_of(options.timeout, options.deadline, options_.timeout, now()), std::move(callback));
+}
+
+std::uint64_t ClientCore::remove(std::string_view key, RemoveOptions options, RemoveCallback callback) {
+  core::Request request;
+  request.method = wire::Method::remove;
+  request.shard = shard_of(key, options_.total_shards);
+  set_idempotency(request, options.idempotency_key);
+  request.bytes = key.size() + options.idempotency_key.text().size();
+  const auto encode = [&] { return wire::encode(wire::RemoveRequest{key, key_text(options.idempotency_key)}); };
+  return submit(std::move(request), encode, client::check_key(key),
+                client::deadline_of(options.timeout, options.deadline, options_.timeout, now()), std::move(callback));
+}
+
+void ClientCore::cancel(std::uint64_t id) {
+  if (forked() || id == 0) return;
+  enter([this, id](Way way) {
+    if (way == Way::on_loop) session_.cancel(core::OpId{id}, now());
+  });
+}
+
+void ClientCore::wait_ready(ReadyOptions options, ReadyCallback callback) {
+  if (forked()) return fail(callback, closed_by_fork());
+  Result<TimePoint> deadline = client::deadline_of(options.timeout, std::nullopt, options_.timeout, now());
+  enter([this, need = options.need, deadline = std::move(deadline), callback = std::move(callback)](Way way) mutable {
+    if (way == Way::too_late) return fail(callback, closed());
+    if (deadline) return session_.wait_ready(need, *deadline, std::move(callback));
+    session_.deliveries().emplace_back(
+        core::ReadyResult{std::move(callback), tl::make_unexpected(std::move(deadline.error()))});
+  });
+}
+
+void ClientCore::when_room(std::size_t operations, ReadyCallback callback) {
+  if (forked()) return fail(callback, closed_by_fork());
+  enter([this, operations, callback = std::move(callback)](Way way) mutable {
+    if (way == Way::too_late) return fail(callback, closed());
+    if (end_ == End::none) {
+      admission_.wait(operations, std::move(callback));
+      return made_room();
+    }
+    session_.deliveries().emplace_back(core::ReadyResult{std::move(callback), tl::make_unexpected(closed())});
+  });
+}
+
+void ClientCore::drain(Task callback) {
+  if (forked()) return;
+  enter([this, callback = std::move(callback)](Way way) mutable {
+    if (way == Way::on_loop) return session_.drain(std::move(callback));
+    if (callback) callback();
+  });
+}
+
+void ClientCore::post(Task task) {
+  if (forked()) return;
+  enter_later([this, task = std::move(task)](Way way) mutable {
+    if (way == Way::on_loop && task) run_user_code([&] { task(); });
+  });
+}
+
+void ClientCore::close(Duration grace, Task callback) {
+  if (forked()) {
+    if (callback) callback();
+    return;
+  }
+  enter([this, grace, callback = std::move(callback)](Way way) mutable {
+    if (way == Way::too_late) {
+      if (callback) callback();
+      return;
+    }
+    if (callback) close_callbacks_.push_back(std::move(callback));
+    begin_close(grace);
+  });
+}
+
+void ClientCore::set_ref(bool keep_alive) {
+  if (forked()) return;
+  enter([this, keep_alive](Way way) {
+    if (way == Way::on_loop) referenced_ = keep_alive;
+  });
+}
+
+void ClientCore::after_input() {
+  if (in_turn_) return;  // the turn does all of it at its end
+  carry_out_actions();
+  share_view();
+  set_loop_state();
+}
+
+// --- load ---
+
+void ClientCore::filled_up() {
+  if (filled_up_.exchange(true, std::memory_order_relaxed)) return;
+  enter_later([this](Way way) {
+    if (way == Way::on_loop) report_load();
+  });
+}
+
+void ClientCore::report_load() {
+  session_.defer(
+      [this, event = LoadEvent{EventKind::change, !filled_up_.load(std::memory_order_relaxed), admission_.operations(),
+                               admission_.bytes()}] { publisher<LoadEvent>().publish(event); });
+}
+
+Stats ClientCore::stats() const {
+  const core::Counters& counters = session_.counters();
+  Stats stats;
+  stats.submitted = counters.submitted.value();
+  stats.succeeded = counters.succeeded.value();
+  stats.failed = counters.failed.value();
+  stats.overloaded = counters.overloaded.value();
+  stats.cancelled = counters.cancelled.value();
+  stats.deadline_exceeded = counters.deadline_exceeded.value();
+  stats.maybe_applied = counters.maybe_applied.value();
+  stats.attempts = counters.attempts.value();
+  stats.retries = counters.retries.value();
+  stats.not_leader = counters.not_leader.value();
+  stats.probes = counters.probes.value();
+  stats.leader_changes = counters.leader_changes.value();
+  stats.views = counters.views.value();
+  stats.stream_reconnects = counters.stream_reconnects.value();
+  stats.write_collisions = counters.write_collisions.value();
+  stats.lanes_settling = counters.lanes_settling.value();
+  stats.operations = admission_.operations();
+  stats.bytes = admission_.bytes();
+  stats.reads = counters.reads.snapshot();
+  stats.writes = counters.writes.snapshot();
+  return stats;
+}
+
+std::shared_ptr<const ClusterView> ClientCore::cluster() const {
+  const std::lock_guard lock{view_mutex_};
+  return shared_view_;
+}
+
+}  // namespace norikv::detail

@@ -1,0 +1,138 @@
+#include "client/validation.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <limits>
+#include <string>
+
+#include "util/address.hpp"
+#include "util/text.hpp"
+
+namespace norikv::client {
+namespace {
+
+// 65,536 is the most that is in use; an entry costs a few bytes per node.
+constexpr std::uint32_t max_total_shards = 1u << 20;
+constexpr std::uint32_t max_connections_per_node = 64;
+
+Error invalid(const std::string& message) { return make_error(ErrorCode::invalid_argument, message); }
+
+/// Collects the first thing that is wrong.
+class Checker {
+ public:
+  void at_least(std::string_view field, std::uint64_t value, std::uint64_t least) {
+    range(field, value, least, UINT64_MAX);
+  }
+  void range(std::string_view field, std::uint64_t value, std::uint64_t least, std::uint64_t most) {
+    if (value >= least && value <= most) return;
+    const std::string limit = value < least ? "at least " + std::to_string(least) : "at most " + std::to_string(most);
+    fail(std::string{field} + " is " + std::to_string(value) + "; it must be " + limit);
+  }
+  void positive(std::string_view field, Duration value) { duration(field, value, Duration{1}); }
+  void not_negative(std::string_view field, Duration value) { duration(field, value, Duration{0}); }
+  void backoff(const std::string& field, const Backoff& value) {
+    positive(field + ".base", value.base);
+    positive(field + ".cap", value.cap);
+    if (value.cap < value.base) fail(field + ".cap is shorter than " + field + ".base");
+  }
+  void fail(const std::string& message) {
+    if (!error_) error_ = invalid(message);
+  }
+  [[nodiscard]] std::optional<Error> take() { return std::move(error_); }
+
+ private:
+  void duration(std::string_view field, Duration value, Duration least) {
+    if (value < least) {
+      fail(std::string{field} + " is " + util::to_text(value) + "; it must " +
+           (least == Duration{0} ? "not be negative" : "be positive"));
+    } else if (value > max_duration) {
+      fail(std::string{field} + " is longer than ten years");
+    }
+  }
+
+  std::optional<Error> error_;
+};
+
+void check_nodes(const std::vector<std::string>& nodes, Checker& checker) {
+  if (nodes.empty()) checker.fail("ClientOptions::nodes is empty; name at least one node as host:port");
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    const auto quoted = [&] {
+      return "ClientOptions::nodes[" + std::to_string(i) + "] \"" + util::one_line(nodes[i]) + "\": ";
+    };
+    if (const auto address = util::parse_address(nodes[i]); !address) checker.fail(quoted() + address.error());
+    const auto here = nodes.begin() + static_cast<std::ptrdiff_t>(i);
+    if (std::find(nodes.begin(), here, nodes[i]) != here) checker.fail(quoted() + "named twice");
+  }
+}
+
+void check_connection(const ConnectionOptions& connection, Checker& checker) {
+  checker.range("ConnectionOptions::per_node", connection.per_node, 1, max_connections_per_node);
+  checker.positive("ConnectionOptions::connect_timeout", connection.connect_timeout);
+  checker.backoff("ConnectionOptions::reconnect", connection.reconnect);
+  checker.not_negative("ConnectionOptions::keepalive", connection.keepalive);
+  checker.positive("ConnectionOptions::keepalive_timeout", connection.keepalive_timeout);
+  checker.not_negative("ConnectionOptions::heartbeat", connection.heartbeat);
+  checker.range("ConnectionOptions::max_reply_size", connection.max_reply_size, 1, std::numeric_limits<int>::max());
+  checker.positive("ConnectionOptions::silence", connection.silence);
+}
+
+}  // namespace
+
+std::optional<Error> check(const ClientOptions& options) {
+  Checker checker;
+  check_nodes(options.nodes, checker);
+  checker.range("ClientOptions::total_shards", options.total_shards, 1, max_total_shards);
+  checker.positive("ClientOptions::timeout", options.timeout);
+  checker.not_negative("WriteOptions::spacing", options.writes.spacing);
+  checker.at_least("WriteOptions::queued_per_shard", options.writes.queued_per_shard, 1);
+  checker.not_negative("WriteOptions::lane_settle", options.writes.lane_settle);
+  checker.backoff("RetryOptions::not_leader", options.retry.not_leader);
+  checker.backoff("RetryOptions::unavailable", options.retry.unavailable);
+  checker.backoff("RetryOptions::ambiguous", options.retry.ambiguous);
+  checker.backoff("RetryOptions::throttled", options.retry.throttled);
+  checker.positive("RetryOptions::attempt_timeout", options.retry.attempt_timeout);
+  checker.at_least("LimitOptions::operations", options.limits.operations, 1);
+  checker.at_least("LimitOptions::bytes", options.limits.bytes, 1);
+  checker.at_least("LimitOptions::callbacks_per_turn", options.limits.callbacks_per_turn, 1);
+  check_connection(options.connection, checker);
+  return checker.take();
+}
+
+std::optional<Error> check_key(std::string_view key) {
+  if (key.size() <= max_key_size) return std::nullopt;
+  return invalid("the key has " + std::to_string(key.size()) + " bytes; the server takes at most 1024");
+}
+
+std::optional<Error> check_value(std::string_view value) {
+  if (value.size() <= max_value_size) return std::nullopt;
+  return invalid("the value has " + std::to_string(value.size()) + " bytes; the server takes at most 1048576");
+}
+
+std::optional<Error> check_ttl(const std::optional<Duration>& ttl) {
+  Checker checker;
+  if (ttl) checker.positive("PutOptions::ttl", *ttl);
+  return checker.take();
+}
+
+Result<TimePoint> deadline_of(const std::optional<Duration>& timeout, const std::optional<TimePoint>& deadline,
+                              Duration default_timeout, TimePoint now) {
+  Checker checker;
+  if (timeout) checker.positive("timeout", *timeout);
+  if (std::optional<Error> error = checker.take()) return tl::make_unexpected(std::move(*error));
+  const TimePoint end = now + timeout.value_or(default_timeout);
+  return deadline ? std::min(end, *deadline) : end;
+}
+
+std::uint64_t ttl_in_milliseconds(const std::optional<Duration>& ttl) {
+  if (!ttl) return 0;
+  return static_cast<std::uint64_t>(std::chrono::ceil<std::chrono::milliseconds>(*ttl).count());
+}
+
+Error make_error(ErrorCode code, std::string_view message) {
+  Error error;
+  error.code = code;
+  error.message = message;
+  return error;
+}
+
+}  // namespace norikv::client

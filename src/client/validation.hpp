@@ -1,0 +1,29 @@
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include <norikv/error.hpp>
+#include <norikv/options.hpp>
+
+// Checks of what users hand in, as pure functions. An error is `invalid_argument` and names the field.
+namespace norikv::client {
+
+[[nodiscard]] std::optional<Error> check(const ClientOptions& options);
+
+[[nodiscard]] std::optional<Error> check_key(std::string_view key);
+[[nodiscard]] std::optional<Error> check_value(std::string_view value);
+[[nodiscard]] std::optional<Error> check_ttl(const std::optional<Duration>& ttl);
+
+/// When an operation ends that is submitted at `now`: the earlier of its timeout and its deadline. Error: a timeout
+/// that is not positive or longer than `max_duration`.
+[[nodiscard]] Result<TimePoint> deadline_of(const std::optional<Duration>& timeout,
+                                            const std::optional<TimePoint>& deadline, Duration default_timeout,
+                                            TimePoint now);
+
+/// A time to live as the wire has it: milliseconds, rounded up, because 0 means for ever.
+[[nodiscard]] std::uint64_t ttl_in_milliseconds(const std::optional<Duration>& ttl);
+
+[[nodiscard]] Error make_error(ErrorCode code, std::string_view message);
+
+}  // namespace norikv::client
