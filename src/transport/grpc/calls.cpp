@@ -98,12 +98,18 @@ core::Reply UnaryCall::take_reply() {
   return reply;
 }
 
-// The peer of a call is its target until the call meets a connection. Only with UNAVAILABLE does that tell anything: a
-// call that ran out of time shows its target although it was sent. tests/transport keeps the table.
+// gRPC does not tell whether a call left the process, but a call that never got a connection shows two things: its peer
+// still is the target, and its text is one of those gRPC gives in that case. Neither is enough alone. The peer is set
+// back to the target when a write is cut off, and a peer may have sent that text (only with the connection's peer).
+// Texts of a gRPC to come that differ make more calls `unknown`, never a sent one `not_sent`;
+// tests/transport/grpc_sent_test.cpp keeps the table.
 core::Sent UnaryCall::sent() const {
-  const bool met_no_connection =
-      status_.error_code() == grpc::StatusCode::UNAVAILABLE && context_.peer() == grpc_target(address_);
-  return met_no_connection ? core::Sent::not_sent : core::Sent::unknown;
+  const std::string text = status_.error_message();
+  const bool found_no_connection =
+      status_.error_code() == grpc::StatusCode::UNAVAILABLE &&
+      (text.starts_with("failed to connect to all addresses") || text.starts_with("DNS resolution failed")) &&
+      context_.peer() == grpc_target(address_);
+  return found_no_connection ? core::Sent::not_sent : core::Sent::unknown;
 }
 
 ViewStream::ViewStream(core::WatchId id, loop::EventLoop& loop, CallOwner& owner)

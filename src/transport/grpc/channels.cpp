@@ -62,7 +62,7 @@ grpc::ChannelArguments channel_arguments(const ConnectionOptions& options) {
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, milliseconds(options.reconnect.base));
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, milliseconds(options.reconnect.cap));
   arguments.SetMaxReceiveMessageSize(static_cast<int>(std::min<std::size_t>(options.max_reply_size, INT_MAX)));
-  arguments.SetString(GRPC_ARG_PRIMARY_USER_AGENT_STRING, "norikv-cpp/" NORIKV_VERSION_STRING);
+  arguments.SetUserAgentPrefix("norikv-cpp/" NORIKV_VERSION_STRING);
   if (options.keepalive > Duration::zero()) {
     arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, milliseconds(options.keepalive));
     arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, milliseconds(options.keepalive_timeout));

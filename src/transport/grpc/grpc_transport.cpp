@@ -1,6 +1,7 @@
 #include "transport/grpc/grpc_transport.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <unordered_map>
 #include <utility>
 
@@ -13,6 +14,7 @@ namespace {
 
 // gRPC status codes this transport gives by itself.
 constexpr int invalid_argument = 3;
+constexpr int deadline_exceeded = 4;
 constexpr int unavailable = 14;
 
 // What gRPC would end the process for.
@@ -41,6 +43,9 @@ class GrpcTransport final : public core::Transport, public CallOwner {
 
   void start(core::Call call) override {
     if (!may_be_sent(call.metadata)) return refuse(call.id, invalid_argument, "Metadata that HTTP/2 can't carry");
+    // gRPC rounds deadlines up to milliseconds and might still send it.
+    if (call.deadline <= std::chrono::steady_clock::now())
+      return refuse(call.id, deadline_exceeded, "The deadline had passed before the call was sent");
     NodeChannels* const node = find(call.address);
     if (node == nullptr) return refuse(call.id, unavailable, not_connected);
     const core::CallId id = call.id;
