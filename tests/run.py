@@ -2,13 +2,15 @@
 """Runs the tests that a build directory registered and counts their cases.
 
 Catch2 programs report through their XML reporter, scripts through tests/support/report.py; any other program is one case.
-A program that crashes, runs out of time, fails outside its cases or runs no case is a failed case more.
+A program that crashes, runs out of time, fails outside its cases or runs no case is a failed case more. A test of the suite
+`should-fail` is one case that passes if its program fails (what Meson lists of a test does not tell `should_fail`).
 The last line is `N passed, N failed`, and `, N skipped` if there are any.
 """
 
 import argparse
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -127,13 +129,19 @@ def ending(code, timeout):
     return f"ended with exit code {code}"
 
 
+def in_suite(test, name):
+    return any(suite.split(":")[-1] == name for suite in test["suite"])
+
+
 def run_suite(test, build, logs, timeout_factor):
     suite = Suite(test["name"])
-    report = logs / f"{suite.name}.report"
-    log = logs / f"{suite.name}.log"
+    file_name = re.sub(r"[^\w.-]+", "_", suite.name)
+    report = logs / f"{file_name}.report"
+    log = logs / f"{file_name}.log"
     report.unlink(missing_ok=True)
     command = list(test["cmd"])
-    catch = is_catch(command, build)
+    should_fail = in_suite(test, "should-fail")
+    catch = not should_fail and is_catch(command, build)
     if catch:
         command += ["-r", "xml", "-o", str(report)]
     environment = os.environ | test["env"] | {"NORIKV_TEST_REPORT": str(report)}
@@ -144,7 +152,10 @@ def run_suite(test, build, logs, timeout_factor):
     suite.output = log.read_text(encoding="utf-8", errors="replace")
 
     reports = catch or report.exists()
-    if catch:
+    if should_fail:
+        right = code is not None and code != 0
+        suite.cases = [Case(suite.name, "passed" if right else "failed", f"the program {ending(code, timeout)}; it should fail")]
+    elif catch:
         suite.cases = read_catch(report)
     elif report.exists():
         suite.cases = read_script(report)
@@ -164,7 +175,7 @@ def show(suite):
     skipped = suite.count("skipped")
     counts = f"{suite.count('passed')} passed" + (f", {failed} failed" if failed else "")
     counts += f", {skipped} skipped" if skipped else ""
-    print(f"  {'FAIL' if failed else 'ok  '}  {suite.name:<24} {suite.seconds:7.1f} s  {counts}", flush=True)
+    print(f"  {'FAIL' if failed else 'ok  '}  {suite.name:<48} {suite.seconds:7.1f} s  {counts}", flush=True)
     for case in suite.cases:
         if case.outcome == "skipped" and case.detail:
             print(f"        skipped: {case.name}: {case.detail}")
@@ -200,8 +211,7 @@ def main():
         sys.exit(f"no test named {', '.join(sorted(unknown))}; there are: {', '.join(test['name'] for test in tests)}")
     suites = []
     for test in tests:
-        in_left_out = any(suite.split(":")[-1] == options.without for suite in test["suite"])
-        if test["name"] in options.names or (not options.names and not in_left_out):
+        if test["name"] in options.names or (not options.names and not in_suite(test, options.without)):
             suites.append(run_suite(test, build, logs, options.timeout_factor))
             show(suites[-1])
 
