@@ -83,7 +83,7 @@ struct LeaderChange {
 enum class EventKind : std::uint8_t { replay, change };
 
 /// The cluster changed. `before` and `after` are never null; in a replay both are the current state.
-struct TopologyEvent {
+struct NORIKV_EXPORT TopologyEvent {
   EventKind kind = EventKind::change;
   std::shared_ptr<const ClusterView> before;
   std::shared_ptr<const ClusterView> after;
@@ -96,7 +96,7 @@ struct TopologyEvent {
 
 /// Shards gained, lost or moved their leader. In a replay: all shards with a known leader, `before` empty.
 /// Per shard the changes form a chain: each `before` is the previous `after`.
-struct LeadershipEvent {
+struct NORIKV_EXPORT LeadershipEvent {
   EventKind kind = EventKind::change;
   std::vector<LeaderChange> changes;
 };
@@ -112,7 +112,7 @@ enum class ConnectionState : std::uint8_t {
 [[nodiscard]] NORIKV_EXPORT std::string_view to_string(ConnectionState state) noexcept;
 
 /// The topology stream to one node changed its state. In a replay: the state as it is; one event per node.
-struct ConnectionEvent {
+struct NORIKV_EXPORT ConnectionEvent {
   EventKind kind = EventKind::change;
   std::string node;
   ConnectionState state = ConnectionState::connecting;
@@ -121,7 +121,7 @@ struct ConnectionEvent {
 };
 
 /// How full the client is. One event when it fills up, one when it has room again (at three quarters of the limit).
-struct LoadEvent {
+struct NORIKV_EXPORT LoadEvent {
   EventKind kind = EventKind::change;
   bool has_room = true;
   std::size_t operations = 0;  ///< Operations that have been submitted and have not called back.
@@ -136,7 +136,7 @@ enum class WarningKind : std::uint8_t {
 [[nodiscard]] NORIKV_EXPORT std::string_view to_string(WarningKind kind) noexcept;
 
 /// Something is wrong that no single operation can report.
-struct WarningEvent {
+struct NORIKV_EXPORT WarningEvent {
   WarningKind kind = WarningKind::write_collision;
   std::string node;
   std::uint32_t shard = 0;
