@@ -28,7 +28,8 @@ bool NodeServer::start(std::uint16_t port) {
 
 void NodeServer::kill() {
   if (!server_) return;
-  server_->Shutdown(std::chrono::system_clock::time_point::min());
+  // A deadline that has passed: the epoch. (gRPC takes earlier ones for "never".)
+  server_->Shutdown(std::chrono::system_clock::time_point{});
   server_.reset();
 }
 

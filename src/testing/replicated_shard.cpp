@@ -11,7 +11,8 @@ void ReplicatedShard::elect(NodeIndex leader, const std::string& hint, TimePoint
   leader_ = last_leader_ = leader;
   successor_at_.reset();
   suspended_ = false;
-  heartbeats_ = now;
+  // The ticks keep their phase: with leaders that move faster than the tick nothing would commit otherwise.
+  if (term_ == 0) heartbeats_ = now;
   ++term_;
 }
 

@@ -1,0 +1,200 @@
+#include <filesystem>
+#include <future>
+#include <iterator>
+
+#include "support/catch.hpp"
+#include "testing/cluster_stub.hpp"
+
+using namespace cluster_tests;
+
+namespace {
+
+ClusterConfig slow() {
+  ClusterConfig config;
+  config.commit_delay = true;
+  return config;
+}
+
+}  // namespace
+
+TEST_CASE("A node stops while requests wait for their commit, without delay") {
+  Fixture on(slow());
+  const std::string key = on.key_of(0);
+  std::vector<std::thread> clients;
+  std::atomic<int> broken{0};
+  for (int i = 0; i < 50; ++i) {
+    clients.emplace_back([&] {
+      const auto reply = on.node().put(key, "v");
+      if (reply.code == grpc::UNAVAILABLE && !is_not_leader(reply)) ++broken;
+    });
+  }
+  REQUIRE(eventually([&] { return on.cluster.counters().puts == 50; }));
+  const auto start = Clock::now();
+  on.cluster.stop(0);
+  CHECK(Clock::now() - start < 100ms);
+  for (std::thread& client : clients) client.join();
+  CHECK(broken == 50);
+}
+
+TEST_CASE("A node stops while streams are open, and they end") {
+  Fixture on(replicated());
+  Watch watch(on.node(0));
+  REQUIRE(watch.next());
+  const auto start = Clock::now();
+  on.cluster.stop(0);
+  CHECK(Clock::now() - start < 100ms);
+  CHECK(eventually([&] { return !watch.next(); }));
+}
+
+TEST_CASE("A frozen node with held requests stops without delay") {
+  Fixture on(instant());
+  on.cluster.freeze(0);
+  auto held = std::async(std::launch::async, [&] { return on.node().get("key"); });
+  REQUIRE(eventually([&] { return on.cluster.counters().gets == 1; }));
+  const auto start = Clock::now();
+  on.cluster.stop(0);
+  CHECK(Clock::now() - start < 100ms);
+  CHECK(held.get().code == grpc::UNAVAILABLE);
+}
+
+TEST_CASE("A stopped node refuses connections") {
+  Fixture on(instant());
+  on.cluster.stop(0);
+  CHECK(on.node().get("key").code == grpc::UNAVAILABLE);
+  CHECK(on.cluster.counters().gets == 0);
+}
+
+TEST_CASE("A node comes back on its port a hundred times, and answers at once") {
+  Fixture on(instant());
+  const std::string address = on.cluster.addresses()[0];
+  REQUIRE(on.node().put("key", "v").ok());
+  for (int i = 0; i < 100; ++i) {
+    on.cluster.stop(0);
+    REQUIRE(on.cluster.restart(0));
+    const auto reply = Stub(address).get("key");
+    CHECK(reply.text == "");
+    CHECK(reply.body.value() == "v");
+  }
+}
+
+TEST_CASE("A node comes back on its port while clients keep trying to reach it") {
+  Fixture on(instant());
+  std::atomic<bool> done{false};
+  std::vector<std::thread> clients;
+  for (int i = 0; i < 4; ++i) {
+    clients.emplace_back([&] {
+      Stub stub(on.cluster.addresses()[0]);
+      while (!done) (void)stub.get("key");
+    });
+  }
+  for (int i = 0; i < 20; ++i) {
+    on.cluster.stop(0);
+    CHECK(on.cluster.restart(0));
+  }
+  done = true;
+  for (std::thread& client : clients) client.join();
+}
+
+TEST_CASE("Stop and restart may be called twice, and for a node that does not exist") {
+  Fixture on(instant());
+  on.cluster.stop(0);
+  on.cluster.stop(0);
+  CHECK(on.cluster.restart(0));
+  CHECK(on.cluster.restart(0));
+  on.cluster.stop(7);
+  CHECK_FALSE(on.cluster.restart(7));
+  CHECK(eventually([&] { return on.node().get("key").ok(); }));
+}
+
+TEST_CASE("A frozen node is silent, and carries out what it held when it thaws") {
+  Fixture on(instant());
+  on.cluster.freeze(0);
+  auto held = std::async(std::launch::async, [&] { return on.node().put("held", "v"); });
+  REQUIRE(eventually([&] { return on.cluster.counters().puts == 1; }));
+  CHECK(Stub(on.cluster.addresses()[0]).get("key", "", 50ms).code == grpc::DEADLINE_EXCEEDED);
+  CHECK(held.wait_for(0s) == std::future_status::timeout);
+  CHECK(on.cluster.stored("held") == std::nullopt);
+  on.cluster.thaw(0);
+  CHECK(held.get().ok());
+  CHECK(on.cluster.stored("held") == "v");
+}
+
+TEST_CASE("What a client gave up on while the node was frozen is not carried out") {
+  Fixture on(instant());
+  on.cluster.freeze(0);
+  CHECK(on.node().put("abandoned", "v", 50ms).code == grpc::DEADLINE_EXCEEDED);
+  // The cancellation and this answer come over one connection, in this order.
+  auto later = std::async(std::launch::async, [&] { return on.node().put("kept", "v"); });
+  REQUIRE(eventually([&] { return on.cluster.counters().puts == 2; }));
+  on.cluster.thaw(0);
+  CHECK(later.get().ok());
+  CHECK(on.cluster.stored("abandoned") == std::nullopt);
+}
+
+TEST_CASE("A frozen node's stream is silent and goes on after the thaw") {
+  ClusterConfig config;
+  config.view_interval = 20ms;
+  Fixture on(config);
+  Watch watch(on.node());
+  REQUIRE(watch.next());
+  on.cluster.freeze(0);
+  const auto frozen = Clock::now();
+  std::thread thaw([&] {
+    std::this_thread::sleep_for(200ms);  // Real time: ten views long nothing may come.
+    on.cluster.thaw(0);
+  });
+  // At most one view was on its way.
+  for (int i = 0; i < 2; ++i) REQUIRE(watch.next());
+  CHECK(Clock::now() - frozen >= 200ms);
+  thaw.join();
+}
+
+TEST_CASE("A frozen leader is replaced after the election time and thaws as a follower") {
+  ClusterConfig config = replicated();
+  config.election = 50ms;
+  Fixture on(config);
+  on.cluster.freeze(0);
+  CHECK(on.cluster.leader(0) == 0u);
+  CHECK(eventually([&] { return on.cluster.leader(0) == 1u; }));
+  on.cluster.thaw(0);
+  CHECK(on.node(0).put(on.key_of(0), "v").hint == on.cluster.addresses()[1]);
+}
+
+TEST_CASE("A cluster is gone soon after it is destroyed, whatever is open") {
+  ClusterConfig config = replicated();
+  config.commit_delay = true;
+  Fixture on(config);
+  std::vector<std::unique_ptr<Watch>> watches;
+  for (std::uint32_t i = 0; i < 30; ++i) {
+    watches.push_back(std::make_unique<Watch>(on.node(i % 3)));
+    REQUIRE(watches.back()->next());
+  }
+  on.cluster.freeze(2);
+  std::vector<std::thread> clients;
+  for (std::uint32_t i = 0; i < 30; ++i) {
+    clients.emplace_back([&stub = on.node(i % 3), key = on.key_of(i % 3)] { (void)stub.put(key, "v"); });
+  }
+  REQUIRE(eventually([&] { return on.cluster.counters().puts == 30; }));
+  std::optional<Cluster> destroyed(std::move(on.cluster));
+  const auto start = Clock::now();
+  destroyed.reset();
+  CHECK(Clock::now() - start < 250ms);
+  for (std::thread& client : clients) client.join();
+}
+
+TEST_CASE("Fifty clusters in a row leave no thread and no descriptor") {
+  const auto count = [](const char* folder) {
+    return std::distance(std::filesystem::directory_iterator(folder), std::filesystem::directory_iterator());
+  };
+  const auto use = [] {
+    Fixture on(replicated());
+    for (std::uint32_t node = 0; node < 3; ++node) CHECK(on.node(node).get("key", "eventual").ok());
+  };
+  for (int i = 0; i < 5; ++i) use();
+  const auto threads = count("/proc/self/task");
+  const auto descriptors = count("/proc/self/fd");
+  for (int i = 0; i < 50; ++i) use();
+  // gRPC ends some of its threads and closes some descriptors a moment later.
+  CHECK(eventually([&] { return count("/proc/self/task") <= threads; }, 15s));
+  CHECK(eventually([&] { return count("/proc/self/fd") <= descriptors; }, 15s));
+}
