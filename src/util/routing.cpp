@@ -24,8 +24,8 @@ std::uint32_t jump_hash(std::uint64_t hash, std::uint32_t buckets) noexcept {
   do {
     bucket = next;
     hash = hash * 2862933555777941757u + 1;
-    // Divided first, then multiplied, as the server does: the paper's order gives another bucket for rare hashes.
-    // Can't overflow: bucket + 1 < 2^32 and the quotient is at most 2^31.
+    // Divided first, then multiplied, as in the paper and the server: the other order rounds differently for rare
+    // hashes. Can't overflow: bucket + 1 < 2^32 and the quotient is at most 2^31.
     next = static_cast<std::int64_t>(static_cast<double>(bucket + 1) *
                                      (2147483648.0 / static_cast<double>((hash >> 33) + 1)));
   } while (next < static_cast<std::int64_t>(buckets));
