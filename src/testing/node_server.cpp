@@ -1,14 +1,27 @@
 #include "testing/node_server.hpp"
 
 #include <chrono>
+#include <memory>
 
 #include <grpcpp/grpcpp.h>
 
 #include "testing/cluster_model.hpp"
 
 namespace norikv::testing {
+namespace {
+
+/// When the last gRPC object of a process goes, whoever destroys it waits up to a second for the threads of gRPC's
+/// event engine. A channel that is never used and never destroyed keeps them.
+void keep_event_engine() {
+  static const auto* const keeper =
+      new std::shared_ptr<grpc::Channel>(grpc::CreateChannel("ipv4:127.0.0.1:1", grpc::InsecureChannelCredentials()));
+  (void)keeper;
+}
+
+}  // namespace
 
 bool NodeServer::start(std::uint16_t port) {
+  keep_event_engine();
   grpc::ServerBuilder builder;
   int bound = 0;
   builder.AddListeningPort(local_address(port), grpc::InsecureServerCredentials(), &bound);
