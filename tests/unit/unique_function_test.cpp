@@ -104,8 +104,8 @@ TEMPLATE_TEST_CASE("Moving a function onto itself changes nothing", "", Small, L
 }
 
 TEMPLATE_TEST_CASE("Two functions can be swapped", "", Small, Large) {
-  UniqueFunction<std::string()> one([] { return std::string("one"); });
   int alive = 0;
+  UniqueFunction<std::string()> one([] { return std::string("one"); });
   UniqueFunction<std::string()> two([callable = TestType{Token(alive)}] { return std::to_string(callable(1)); });
   std::swap(one, two);
   CHECK(one() == "2");
