@@ -83,6 +83,7 @@ std::uint64_t ClientCore::put(std::string_view key, std::string_view value, PutO
   std::optional<Error> wrong = client::check_key(key);
   if (!wrong) wrong = client::check_value(value);
   if (!wrong) wrong = client::check_ttl(options.ttl);
+  if (!wrong) wrong = client::check_text("PutOptions::idempotency_key", options.idempotency_key.text());
   const auto encode = [&] {
     return wire::encode(wire::PutRequest{key, value, client::ttl_in_milliseconds(options.ttl),
                                          key_text(options.idempotency_key),
@@ -97,10 +98,12 @@ std::uint64_t ClientCore::get(std::string_view key, GetOptions options, GetCallb
   request.method = wire::Method::get;
   request.shard = shard_of(key, options_.total_shards);
   request.consistency = options.consistency;
+  std::optional<Error> wrong = client::check_key(key);
+  if (!wrong) wrong = client::check_text("GetOptions::consistency_text", options.consistency_text.value_or(""));
   request.consistency_text = std::move(options.consistency_text);
   request.bytes = key.size();
   return submit(
-      std::move(request), [&] { return wire::encode_get(key); }, client::check_key(key),
+      std::move(request), [&] { return wire::encode_get(key); }, wrong,
       client::deadline_of(options.timeout, options.deadline, options_.timeout, now()), std::move(callback));
 }
 
@@ -111,7 +114,9 @@ std::uint64_t ClientCore::remove(std::string_view key, RemoveOptions options, Re
   set_idempotency(request, options.idempotency_key);
   request.bytes = key.size() + options.idempotency_key.text().size();
   const auto encode = [&] { return wire::encode(wire::RemoveRequest{key, key_text(options.idempotency_key)}); };
-  return submit(std::move(request), encode, client::check_key(key),
+  std::optional<Error> wrong = client::check_key(key);
+  if (!wrong) wrong = client::check_text("RemoveOptions::idempotency_key", options.idempotency_key.text());
+  return submit(std::move(request), encode, wrong,
                 client::deadline_of(options.timeout, options.deadline, options_.timeout, now()), std::move(callback));
 }
 

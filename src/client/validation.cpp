@@ -114,6 +114,11 @@ std::optional<Error> check_ttl(const std::optional<Duration>& ttl) {
   return checker.take();
 }
 
+std::optional<Error> check_text(std::string_view field, std::string_view text) {
+  if (util::is_utf8(text)) return std::nullopt;
+  return invalid(std::string{field} + " is not UTF-8, which the server refuses");
+}
+
 Result<TimePoint> deadline_of(const std::optional<Duration>& timeout, const std::optional<TimePoint>& deadline,
                               Duration default_timeout, TimePoint now) {
   Checker checker;

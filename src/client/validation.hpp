@@ -15,6 +15,9 @@ namespace norikv::client {
 [[nodiscard]] std::optional<Error> check_value(std::string_view value);
 [[nodiscard]] std::optional<Error> check_ttl(const std::optional<Duration>& ttl);
 
+/// A text that travels as a protobuf `string`: `field` names it.
+[[nodiscard]] std::optional<Error> check_text(std::string_view field, std::string_view text);
+
 /// When an operation ends that is submitted at `now`: the earlier of its timeout and its deadline. Error: a timeout
 /// that is not positive or longer than `max_duration`.
 [[nodiscard]] Result<TimePoint> deadline_of(const std::optional<Duration>& timeout,

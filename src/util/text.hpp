@@ -16,4 +16,7 @@ namespace norikv::util {
 /// ends in "...".
 [[nodiscard]] std::string one_line(std::string_view text, std::size_t limit = 200);
 
+/// Whether the bytes are well-formed UTF-8 (RFC 3629), as protobuf's `string` fields have to be.
+[[nodiscard]] bool is_utf8(std::string_view bytes) noexcept;
+
 }  // namespace norikv::util
