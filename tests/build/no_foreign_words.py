@@ -2,6 +2,7 @@
 """No file of the project names a folder of somebody's machine or a package registry's host."""
 
 import re
+import shutil
 import subprocess
 import sys
 import unittest
@@ -20,9 +21,11 @@ FOREIGN = re.compile(r"(?<![\w.$}-])/(?:" + "|".join(FOLDERS) + r")/|(?<![\w-])(
 
 
 def project_files():
-    listing = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True)
-    if listing.returncode == 0:
-        return [ROOT / name for name in listing.stdout.decode().split("\0") if name]
+    if shutil.which("git"):
+        command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        listing = subprocess.run(command, cwd=ROOT, capture_output=True)
+        if listing.returncode == 0:
+            return [ROOT / name for name in listing.stdout.decode().split("\0") if name]
     return [path for path in ROOT.rglob("*") if path.is_file() and not path.relative_to(ROOT).parts[0].startswith(("build", "."))]
 
 
