@@ -18,6 +18,10 @@ namespace {
 
 constexpr std::string_view unix_scheme = "unix:";
 
+// Bytes of a reply's metadata. Beyond it gRPC gives up the connection with all calls on it, so this is far from its
+// default of 8 KiB.
+constexpr int largest_metadata = 256 * 1024;
+
 // gRPC parses a target as a URI; these are the characters that may stand in its path as they are.
 bool plain_in_uri(char c) noexcept {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
@@ -62,6 +66,7 @@ grpc::ChannelArguments channel_arguments(const ConnectionOptions& options) {
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, milliseconds(options.reconnect.base));
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, milliseconds(options.reconnect.cap));
   arguments.SetMaxReceiveMessageSize(static_cast<int>(std::min<std::size_t>(options.max_reply_size, INT_MAX)));
+  arguments.SetInt(GRPC_ARG_MAX_METADATA_SIZE, largest_metadata);
   arguments.SetUserAgentPrefix("norikv-cpp/" NORIKV_VERSION_STRING);
   if (options.keepalive > Duration::zero()) {
     arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, milliseconds(options.keepalive));
