@@ -30,3 +30,17 @@ TEST_CASE("A long text is cut, and says so") {
 }
 
 TEST_CASE("A text is not cut inside a character") { CHECK(one_line("ab世界", 4) == "ab..."); }
+
+TEST_CASE("UTF-8 is told from what only looks like it") {
+  using namespace std::string_view_literals;
+  for (const std::string_view good :
+       {""sv, "plain"sv, "\0"sv, "caf\xc3\xa9"sv, "\xe4\xb8\x96"sv, "\xf0\x9f\x9a\x80"sv, "\xf4\x8f\xbf\xbf"sv}) {
+    CHECK(util::is_utf8(good));
+  }
+  // A lone continuation, cut short, overlong, a surrogate, beyond the last code point, and never a lead byte.
+  for (const std::string_view bad :
+       {"\x80"sv, "\xc3"sv, "\xc3("sv, "\xc0\x80"sv, "\xe0\x80\x80"sv, "\xed\xa0\x80"sv, "\xf0\x80\x80\x80"sv,
+        "\xf4\x90\x80\x80"sv, "\xf5\x80\x80\x80"sv, "ok\xe4\xb8"sv}) {
+    CHECK_FALSE(util::is_utf8(bad));
+  }
+}
