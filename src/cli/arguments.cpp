@@ -1,7 +1,6 @@
 #include "cli/arguments.hpp"
 
 #include <algorithm>
-#include <limits>
 #include <string_view>
 #include <utility>
 
@@ -19,9 +18,8 @@
 namespace norikv::cli {
 namespace {
 
-/// A process has room for more, but a larger number is a slip of the finger.
+/// testing::Cluster takes no more.
 constexpr std::uint32_t most_served_nodes = 64;
-constexpr std::uint32_t most_served_shards = 65'536;
 using Command = decltype(Invocation::command);
 
 /// One command: its part of the grammar, and what makes a value of what was found.
@@ -100,7 +98,7 @@ Entry serve_entry(CLI::App& program) {
           throw UsageError{"--nodes before serve names addresses: write serve --nodes N for a number of nodes"};
         }
         testing::ClusterConfig config;
-        config.total_shards = settings.shards(own, most_served_shards);
+        config.total_shards = settings.shards(own);
         config.port = 7447;
         config.commit_delay = is_given(delay);
         if (const auto text = given(nodes))

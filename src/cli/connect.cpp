@@ -1,5 +1,6 @@
 #include "cli/connect.hpp"
 
+#include <string>
 #include <utility>
 
 #include <fmt/format.h>
@@ -14,8 +15,10 @@ Outcome<Client> connect(const Target& target) {
   Result<Client> made = Client::create(std::move(options));
   if (made) return std::move(*made);
   Failure failure = client_failure(std::move(made.error()), target);
-  if (failure.message.starts_with("nodes")) {
-    failure.message = fmt::format("{}: {}", target.nodes_source, failure.message);
+  // "ClientOptions::nodes[0] "host": why": the user of a command knows the list by another name.
+  const std::size_t text = failure.message.find('"');
+  if (failure.message.starts_with("ClientOptions::nodes[") && text != std::string::npos) {
+    failure.message = fmt::format("{}: {}", target.nodes_source, failure.message.substr(text));
   }
   return tl::unexpected(std::move(failure));
 }

@@ -89,7 +89,8 @@ std::string to_line(const TopologyEvent& event) {
   for (const std::string& node : event.nodes_removed) parts.push_back(fmt::format("{} removed", node));
   for (std::string& text : leader_texts(event)) parts.push_back(std::move(text));
   if (event.kind == EventKind::replay && parts.size() == after.nodes.size()) parts.emplace_back("no leader known");
-  const std::string cause = event.cause.empty() ? "" : fmt::format(" ({})", event.cause);
+  const bool has_cause = event.kind == EventKind::change && !event.cause.empty();
+  const std::string cause = has_cause ? fmt::format(" ({})", event.cause) : "";
   return one_line(fmt::format("{} {}: {}{}", after.generation, event.kind == EventKind::replay ? "now" : "change",
                               fmt::join(parts, "; "), cause));
 }

@@ -65,7 +65,7 @@ std::string no_leader_message(const Error& error, const Target& target) {
 }
 
 std::string mismatch_message(const Error& error) {
-  if (!error.mismatch) return fmt::format("the condition does not hold: {}", error.message);
+  if (!error.mismatch) return fmt::format("--if-version does not hold: {}; get the key and decide anew", error.message);
   const std::string expected = to_text(error.mismatch->expected);
   if (!error.mismatch->actual) {
     return fmt::format("the key is not there, so it does not have version {}: put it without --if-version", expected);
@@ -83,14 +83,17 @@ std::string message_of(const Error& error, const Target& target) {
       if (never_connected(error)) return unreachable_message(error, target);
       if (all_attempts(error, ErrorCode::not_leader)) return no_leader_message(error, target);
       if (error.code == ErrorCode::deadline_exceeded) return timeout_message(error, target);
-      return error.describe();
+      break;
     case ErrorCode::not_leader:
       return no_leader_message(error, target);
     case ErrorCode::invalid_argument:
       return error.message;
     default:
-      return error.describe();
+      break;
   }
+  Error without_consequence = error;  // which is told for all errors alike
+  without_consequence.maybe_applied = false;
+  return without_consequence.describe();
 }
 
 }  // namespace
@@ -108,9 +111,7 @@ Failure missing_key_failure() {
 
 Failure client_failure(Error error, const Target& target) {
   Failure failure{exit_code_of(error.code), std::string{to_string(error.code)}, message_of(error, target)};
-  if (error.maybe_applied) {
-    failure.message += "; the write may have been applied: read the key before you repeat it";
-  }
+  if (error.maybe_applied) failure.message += "; the write may have been applied: read the key before you repeat it";
   failure.cause = std::move(error);
   return failure;
 }

@@ -3,6 +3,12 @@
 #include <norikv/options.hpp>
 
 namespace norikv::cli {
+namespace {
+
+/// The client and the test cluster take no more.
+constexpr std::uint32_t most_shards = 1U << 20U;
+
+}  // namespace
 
 CLI::Option* add_text(CLI::App& app, const std::string& name, const char* type, const std::string& help) {
   return app.add_option(name, CLI::callback_t([](const CLI::results_t&) { return true; }), help)->type_name(type);
@@ -42,15 +48,17 @@ SharedOptions SharedOptions::all(CLI::App& app) {
   return options;
 }
 
-std::uint32_t Settings::shards(const SharedOptions& own, std::uint32_t most) const {
+std::uint32_t Settings::shards(const SharedOptions& own) const {
   const auto found = look_up(own.shards, program_.shards, "--shards", "NORIKV_SHARDS");
-  return found ? checked(found->source, parse_number(found->text, 1, most)) : ClientOptions{}.total_shards;
+  return found ? checked(found->source, parse_number(found->text, 1, most_shards)) : ClientOptions{}.total_shards;
 }
 
 Target Settings::target(const SharedOptions& own) const {
   Target target{{"127.0.0.1:7447"}, "the default", shards(own), ClientOptions{}.timeout};
   if (const auto found = look_up(own.nodes, program_.nodes, "--nodes", "NORIKV_NODES")) {
     target.nodes = split_nodes(found->text);
+    if (target.nodes.empty())
+      throw UsageError{found->source + " names no node: write HOST:PORT, more of them after commas"};
     target.nodes_source = found->source;
   }
   if (const auto found = look_up(own.timeout, program_.timeout, "--timeout", nullptr)) {

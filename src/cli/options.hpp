@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -57,10 +56,7 @@ class Settings {
   Settings(const SharedOptions& program, const Environment& environment)
       : program_(program), environment_(environment) {}
 
-  /// The server computes shards as signed numbers.
-  static constexpr std::uint32_t most_shards = std::numeric_limits<std::int32_t>::max();
-
-  [[nodiscard]] std::uint32_t shards(const SharedOptions& own, std::uint32_t most = most_shards) const;
+  [[nodiscard]] std::uint32_t shards(const SharedOptions& own) const;
   [[nodiscard]] Target target(const SharedOptions& own) const;
   [[nodiscard]] const SharedOptions& program() const { return program_; }
 

@@ -31,13 +31,22 @@ int write_all(int descriptor, std::string_view bytes) {
   return 0;
 }
 
-}  // namespace
-
-void prepare_streams() {
-  // The lowest free number is the one that is opened, in the direction that makes its use fail.
+/// The lowest free number is the one that is opened, in the direction that makes its use fail.
+void open_missing_streams() {
   for (int stream = 0; stream <= 2; ++stream) {
     if (::fcntl(stream, F_GETFD) < 0 && errno == EBADF) (void)::open("/dev/null", stream == 0 ? O_WRONLY : O_RDONLY);
   }
+}
+
+#ifdef __linux__
+// gRPC opens a descriptor while its library is loaded; only this comes before.
+__attribute__((section(".preinit_array"), used)) void (*const before_all_libraries)() = open_missing_streams;
+#endif
+
+}  // namespace
+
+void prepare_streams() {
+  open_missing_streams();
   (void)std::signal(SIGPIPE, SIG_IGN);
 }
 

@@ -90,6 +90,11 @@ TEST_CASE("a mismatch names both versions") {
   CHECK(contains(client_failure(error, target).message, "the key is not there"));
 }
 
+TEST_CASE("a mismatch without versions passes the server's words on") {
+  CHECK(contains(failure_of(ErrorCode::precondition_failed).message,
+                 "--if-version does not hold: the client's own words"));
+}
+
 TEST_CASE("a failure is one line, whatever the server said") {
   const Failure failure{ExitCode::other, "server_error", "one\ntwo\x1b[0m"};
   CHECK(to_line(failure) == "norikv: one two\\x1b[0m");
