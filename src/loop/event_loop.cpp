@@ -120,7 +120,6 @@ void EventLoop::State::turn() {
   mailbox.run(tasks_per_turn);
   if (closing_down) return;
   handler.on_turn();
-  if (closing_down) return;
   mailbox.wake_for_rest();
   task_known = !mailbox.empty();
   apply_hold();
@@ -156,7 +155,6 @@ void EventLoop::State::tasks_are_known() {
 
 void EventLoop::State::start_timer() {
   uv_timer_t& timer = handles.load()->timer;
-  if (closing(timer)) return;
   const auto now = std::chrono::steady_clock::now();
   if (*timer_at <= now) {
     // Not a timer of zero: set again whenever it fires, it would keep older libuv inside its timers for ever.
@@ -167,7 +165,7 @@ void EventLoop::State::start_timer() {
   }
   const auto wait = std::min(std::chrono::ceil<milliseconds>(*timer_at - now), longest_wait);
   uv_update_time(loop);  // a wait counts from the loop's cached time, which is as old as the callbacks before us took
-  uv_timer_start(
+  uv_timer_start(        // refused if a host closed the timer; `timer_at` is kept
       &timer, [](uv_timer_t* fired) { static_cast<State*>(fired->data)->on_timer(); },
       static_cast<std::uint64_t>(wait.count()), 0);
 }

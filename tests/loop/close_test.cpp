@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "guest.hpp"
+#include "seams.hpp"
 
 using namespace norikv::test;
 using norikv::loop::EventLoop;
@@ -105,6 +106,20 @@ TEST_CASE("Waking, holding and the timer mean nothing during the close", "[close
   CHECK(host.run_until_idle());
   CHECK(guest.closed());
   CHECK(guest.turns == 0);
+}
+
+TEST_CASE("No wake is sent to a handle that is being closed", "[close]") {
+  LoopFixture host;
+  Guest guest(host);
+  guest.settle();
+  guest.close();
+  const int before = seams::async_sends;
+  bool ran = false;
+  guest.post_from_elsewhere([&] { ran = true; });
+  std::thread([&] { guest->wake(); }).join();
+  CHECK(seams::async_sends == before);
+  CHECK(host.run_until_idle());
+  CHECK(ran);
 }
 
 TEST_CASE("Once it is sealed a post is refused and leaves the task usable", "[close]") {

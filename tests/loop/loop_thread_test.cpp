@@ -111,12 +111,17 @@ TEST_CASE("Joining on the thread itself lets it end alone", "[thread]") {
   auto core = std::make_shared<Core>();
   auto destroyed = core->destroyed.get_future();
   REQUIRE(core->thread->start(core) == 0);
-  std::promise<void> joined;
-  REQUIRE(core->loop->post([&joined, raw = core.get()] {
+  std::promise<int> state;
+  REQUIRE(core->loop->post([&state, raw = core.get()] {
     raw->thread->join();
-    joined.set_value();
+    pthread_attr_t attributes;
+    int detached = -1;
+    pthread_getattr_np(pthread_self(), &attributes);
+    pthread_attr_getdetachstate(&attributes, &detached);
+    pthread_attr_destroy(&attributes);
+    state.set_value(detached);
   }));
-  joined.get_future().get();
+  CHECK(state.get_future().get() == PTHREAD_CREATE_DETACHED);
   core->finish();
   core->thread->join();
   core.reset();

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "guest.hpp"
 #include "seams.hpp"
 
@@ -37,6 +39,27 @@ TEST_CASE("The timer is never early, however old the loop's cached time is", "[t
     guest->set_timer(at);
     CHECK(time_of_next_turn(host, guest) >= at);
   }
+}
+
+TEST_CASE("A wait counts from now, not from the loop's cached time", "[timer]") {
+  LoopFixture host;
+  Guest guest(host);
+  guest.settle();
+  uv_update_time(host.loop());
+  work_for(30ms);
+  const TimePoint at = Clock::now() + 1h;
+  guest->set_timer(at);
+  uv_update_time(host.loop());
+  std::chrono::milliseconds due_in{0};
+  uv_walk(
+      host.loop(),
+      [](uv_handle_t* handle, void* longest) {
+        if (handle->type != UV_TIMER) return;
+        auto& wait = *static_cast<std::chrono::milliseconds*>(longest);
+        wait = std::max(wait, std::chrono::milliseconds(uv_timer_get_due_in(reinterpret_cast<uv_timer_t*>(handle))));
+      },
+      &due_in);
+  CHECK(due_in + 10ms >= at - Clock::now());  // libuv's clock may be some milliseconds coarse
 }
 
 TEST_CASE("The timer asks for one turn", "[timer]") {

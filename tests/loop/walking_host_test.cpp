@@ -64,6 +64,19 @@ TEST_CASE("Closing works in the moment in which a host closed every handle", "[w
   CHECK(host.close().empty());
 }
 
+TEST_CASE("The close is done after libuv is through with the handles that the host closed", "[walk]") {
+  LoopFixture host;
+  Guest guest(host);
+  guest.settle();
+  static int through;
+  through = 0;
+  host.close_every_handle([](uv_handle_t*) { ++through; });
+  int through_when_done = 0;
+  guest.close([&] { through_when_done = through; });
+  CHECK(host.run_until_idle());
+  CHECK(through_when_done == 2);
+}
+
 TEST_CASE("A host may close every handle while the close is under way", "[walk]") {
   LoopFixture host;
   Guest guest(host);

@@ -68,13 +68,14 @@ class LoopFixture {
   [[nodiscard]] bool idle() const noexcept { return uv_loop_alive(loop_.get()) == 0; }
 
   /// What a careless host does before it leaves: closes every handle, whoever it belongs to.
-  void close_every_handle() {
+  void close_every_handle(uv_close_cb closed = nullptr) {
+    std::vector<uv_handle_t*> all;
     uv_walk(
-        loop_.get(),
-        [](uv_handle_t* handle, void* ticker) {
-          if (handle != ticker && uv_is_closing(handle) == 0) uv_close(handle, nullptr);
-        },
-        &ticker_);
+        loop_.get(), [](uv_handle_t* handle, void* list) { static_cast<decltype(all)*>(list)->push_back(handle); },
+        &all);
+    for (uv_handle_t* handle : all) {
+      if (handle != reinterpret_cast<uv_handle_t*>(&ticker_) && uv_is_closing(handle) == 0) uv_close(handle, closed);
+    }
   }
 
   /// Closes the loop. The result names the handles that are left on it, one text each; empty = clean, and the loop is
