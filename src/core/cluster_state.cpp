@@ -53,8 +53,8 @@ ClusterState::Change ClusterState::on_view(std::size_t index, const wire::View& 
     apply_claim(index, shard.id, claim, now, change);
   }
   if (first) forget_unconfirmed(index, now, change);
-  std::sort(change.leaders.begin(), change.leaders.end(),
-            [](const LeaderChange& a, const LeaderChange& b) { return a.shard < b.shard; });
+  std::stable_sort(change.leaders.begin(), change.leaders.end(),
+                   [](const LeaderChange& a, const LeaderChange& b) { return a.shard < b.shard; });
   return change;
 }
 
@@ -62,7 +62,11 @@ ClusterState::Change ClusterState::on_leader_answer(std::uint32_t shard, std::si
                                                     TimePoint now) {
   Change change;
   // What was asked before the last change may be answered from the time before it.
-  if (leader(shard) == static_cast<std::int32_t>(node) || asked < shards_[shard].changed) return change;
+  if (asked < shards_[shard].changed) return change;
+  if (leader(shard) == static_cast<std::int32_t>(node)) {
+    shards_[shard].changed = asked;  // a refusal of what was asked earlier is old news from here on
+    return change;
+  }
   change.cause = "answer of " + address(node);
   set_leader(shard, static_cast<std::int32_t>(node), LeaderSource::answer, now, change);
   return change;

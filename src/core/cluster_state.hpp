@@ -71,7 +71,7 @@ class ClusterState {
   };
   struct Shard {
     ShardView view;
-    TimePoint changed{};
+    TimePoint changed{};  // what was asked before this says nothing about the leader we believe in
   };
 
   void begin_incarnation(Node& node);

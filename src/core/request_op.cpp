@@ -36,6 +36,7 @@ RequestOp::Decision RequestOp::after(const Verdict& verdict, const RetryOptions&
   outcome_unknown = outcome_unknown || verdict.applied_unknown;
   // A prober goes around all nodes before it pauses.
   const bool round_goes_on = probing && !router.round_over(rotation);
+  if (verdict.failure != Failure::unknown_level) dialects_refused_ = 0;
 
   switch (verdict.failure) {
     case Failure::not_leader:

@@ -17,6 +17,10 @@
 
 namespace norikv::core {
 
+[[nodiscard]] constexpr Effect effect_of(wire::Method method) {
+  return method == wire::Method::get ? Effect::read : Effect::write;
+}
+
 /// What is asked of the session. Encoded and checked by whoever submits it.
 struct Request {
   OpId id{};
@@ -31,7 +35,7 @@ struct Request {
   TimePoint submitted{};
   TimePoint deadline{};
 
-  [[nodiscard]] Effect effect() const { return method == wire::Method::get ? Effect::read : Effect::write; }
+  [[nodiscard]] Effect effect() const { return effect_of(method); }
   /// Whether carrying it out twice is the same as once.
   [[nodiscard]] bool repeatable() const { return effect() == Effect::read || has_idempotency_key; }
   /// Whether only a leader answers it with success, which makes success a proof of leadership.
@@ -86,6 +90,8 @@ class RequestOp {
 
   /// Attempts so far whose outcome is unknown.
   [[nodiscard]] std::uint32_t ambiguous_attempts() const { return ambiguous_; }
+  /// Whether the last node refused both names of the consistency level.
+  [[nodiscard]] bool every_dialect_refused() const { return dialects_refused_ == 2; }
   [[nodiscard]] bool is_read() const { return request.effect() == Effect::read; }
 
   Request request;
@@ -117,7 +123,7 @@ class RequestOp {
   std::uint32_t refusals_ = 0;
   std::uint32_t unreachable_ = 0;
   std::uint32_t ambiguous_ = 0;
-  std::uint32_t dialects_refused_ = 0;
+  std::uint32_t dialects_refused_ = 0;  // in a row, which is by one node
   Verdict last_verdict_;
 };
 

@@ -140,6 +140,7 @@ void Session::finish(OpId id, Outcome outcome, TimePoint now) {
     release_lane(shard, op->last_outcome_unknown, now);
   } else if (!op->is_read()) {
     lanes_.abandon(shard, id);
+    start_from_lane(shard, now);  // nobody may be left to wake up for
   }
   settle_discovery(shard, now);
   if (op->internal) return;
@@ -150,8 +151,12 @@ void Session::finish(OpId id, Outcome outcome, TimePoint now) {
 }
 
 void Session::fail(OpId id, ErrorCode code, std::string_view why, TimePoint now) {
-  const RequestOp* op = find(id);
+  RequestOp* op = find(id);
   if (op == nullptr) return;
+  if (op->call != CallId{}) {
+    const CallRecord& call = calls_.at(op->call);
+    op->record_attempt(cluster_.address(call.node), code, "no answer yet", now - call.started);
+  }
   Error error = op->ended(code, why);
   const auto discovery = discoveries_.find(op->request.shard);
   if (op->phase == Phase::awaiting_leader && discovery != discoveries_.end()) {
@@ -234,6 +239,9 @@ void Session::fail_all(TimePoint now) {
   for (const auto& [id, op] : operations_) ids.push_back(id);
   std::sort(ids.begin(), ids.end());  // in the order of submission
   for (const OpId id : ids) fail(id, ErrorCode::closed, "the client was closed", now);
+  discoveries_.clear();
+  for (auto& [shard, timer] : lane_timers_) timers_.cancel(timer);
+  lane_timers_.clear();
 }
 
 }  // namespace norikv::core

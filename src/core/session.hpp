@@ -93,6 +93,12 @@ class Session {
   /// Closing, and nothing that was promised is left: the transport may go.
   [[nodiscard]] bool closed() const { return closing_ && operations_.empty() && ready_.empty(); }
 
+  /// What is kept at this moment: without topology streams all of it is 0 once everything has come home.
+  struct Held {
+    std::size_t operations = 0, calls = 0, searches = 0, timers = 0;
+  };
+  [[nodiscard]] Held held() const { return {operations_.size(), calls_.size(), discoveries_.size(), timers_.size()}; }
+
   [[nodiscard]] const std::shared_ptr<const ClusterView>& cluster() const { return cluster_.snapshot(); }
   [[nodiscard]] const Counters& counters() const { return counters_; }
   /// The state of each topology stream, for a new subscriber.
@@ -104,7 +110,7 @@ class Session {
     std::optional<OpId> operation;
     std::size_t node = 0;
     std::uint32_t shard = 0;
-    Effect effect = Effect::read;
+    wire::Method method{};
     bool in_lane = false;
     TimePoint started{};
   };

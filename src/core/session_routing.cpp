@@ -23,6 +23,12 @@ wire::Decoded<Success> decode(wire::Method method, std::string_view body) {
   return version.map([](Version decoded) { return Success{decoded, {}}; });
 }
 
+// Whether the answer to a write that nobody waits for leaves open what became of it.
+bool outcome_unknown(wire::Method method, const Reply& reply) {
+  if (reply.status != 0) return classify(reply, effect_of(method)).applied_unknown;
+  return !reply.body || !decode(method, *reply.body);
+}
+
 }  // namespace
 
 void Session::route(RequestOp& op, TimePoint now) {
@@ -30,6 +36,8 @@ void Session::route(RequestOp& op, TimePoint now) {
   const std::uint32_t shard = op.request.shard;
   const std::optional<std::size_t> leader = router_.leader(shard);
   const std::optional<std::size_t> preferred = std::exchange(op.prefer, std::nullopt);
+  // A repeated write goes where its idempotency key may be known, past a new leader even.
+  if (preferred && !op.is_read()) return send(op, *preferred, now);
   if (leader) return send(op, *leader, now);
   if (preferred) return send(op, *preferred, now);
   if (op.probing || !op.wants_leader) return send(op, router_.next(shard, op.rotation), now);
@@ -38,7 +46,9 @@ void Session::route(RequestOp& op, TimePoint now) {
 
 void Session::send(RequestOp& op, std::size_t node, TimePoint now) {
   const Request& request = op.request;
-  if (request.deadline <= now) return fail(request.id, ErrorCode::deadline_exceeded, "out of time", now);
+  // Out of time: its timer is due and ends it. Not done here, where it would start the next one's probe, and so on down
+  // the queue.
+  if (request.deadline <= now) return;
   Call call;
   call.id = CallId{next_call_++};
   call.address = cluster_.address(node);
@@ -55,7 +65,7 @@ void Session::send(RequestOp& op, std::size_t node, TimePoint now) {
   op.phase = Phase::sent;
   op.node = node;
   op.call = call.id;
-  calls_.emplace(call.id, CallRecord{request.id, node, request.shard, request.effect(), false, now});
+  calls_.emplace(call.id, CallRecord{request.id, node, request.shard, request.method, false, now});
   counters_.attempts.add();
   if (op.attempts_made > 0) counters_.retries.add();
   actions_.emplace_back(std::move(call));
@@ -104,13 +114,11 @@ void Session::start_probe(std::uint32_t shard, TimePoint now) {
   request.shard = shard;
   request.payload = std::make_shared<const std::string>(wire::encode_get_of(*waiting.payload));
   request.submitted = now;
-  request.deadline = waiting.deadline;
+  request.deadline = TimePoint::max();  // it is called off when nobody waits any more
   counters_.probes.add();
   auto owned = std::make_unique<RequestOp>(std::move(request), Callback{}, RequestOp::Origin::session);
   RequestOp& op = *owned;
   op.probing = true;
-  op.deadline_timer =
-      timers_.schedule(op.request.deadline, {TimerKind::operation_deadline, static_cast<std::uint64_t>(op.request.id)});
   discovery.prober = op.request.id;
   operations_.emplace(op.request.id, std::move(owned));
   route(op, now);
@@ -147,21 +155,21 @@ void Session::on_reply(Reply reply, TimePoint now) {
   calls_.erase(found);
   RequestOp* op = call.operation ? find(*call.operation) : nullptr;
   if (op == nullptr) {
-    if (!call.in_lane) return;
-    const bool unknown = reply.status == 0 ? !reply.body : classify(reply, call.effect).applied_unknown;
-    return release_lane(call.shard, unknown, now);
+    if (call.in_lane) release_lane(call.shard, outcome_unknown(call.method, reply), now);
+    return;
   }
 
   op->call = CallId{};
   if (reply.status != 0) {
-    const Verdict verdict = classify(reply, call.effect);
+    const Verdict verdict = classify(reply, effect_of(call.method));
     if (verdict.failure == Failure::missing) return on_success(*op, call, {}, now);
     return on_failure(*op, call, verdict, reply.metadata, now);
   }
   if (!reply.body)
-    return on_failure(*op, call, malformed("the reply has no message", call.effect), reply.metadata, now);
-  wire::Decoded<Success> success = decode(op->request.method, *reply.body);
-  if (!success) return on_failure(*op, call, malformed(std::move(success.error()), call.effect), reply.metadata, now);
+    return on_failure(*op, call, malformed("the reply has no message", effect_of(call.method)), reply.metadata, now);
+  wire::Decoded<Success> success = decode(call.method, *reply.body);
+  if (!success)
+    return on_failure(*op, call, malformed(std::move(success.error()), effect_of(call.method)), reply.metadata, now);
   on_success(*op, call, std::move(*success), now);
 }
 
@@ -184,14 +192,14 @@ void Session::on_failure(RequestOp& op, const CallRecord& call, const Verdict& v
   const OpId id = op.request.id;
   const std::string detail = util::one_line(verdict.detail);
   op.record_attempt(cluster_.address(call.node), verdict.code, detail, now - call.started);
-  if (op.internal) {
-    Discovery& discovery = discoveries_[op.request.shard];
+  if (op.probing) {
+    Discovery& discovery = discoveries_.at(op.request.shard);
     append_attempt(discovery.attempts, op.attempts.back());
     ++discovery.attempts_made;
   }
   const Duration settle = lanes_.lifted() ? Duration{0} : options_.writes.lane_settle;
   const RequestOp::Decision decision = op.after(verdict, options_.retry, router_, settle, now, random_.unit());
-  if (verdict.failure == Failure::unknown_level && dialects_[call.node] == op.dialect)
+  if (verdict.failure == Failure::unknown_level && !op.request.consistency_text && dialects_[call.node] == op.dialect)
     dialects_[call.node] = other(op.dialect);
 
   learn_from_failure(op, call, verdict, metadata, now);
@@ -217,21 +225,23 @@ void Session::learn_from_failure(RequestOp& op, const CallRecord& call, const Ve
       if (verdict.node_answered) return;
       return apply(cluster_.on_refusal(shard, call.node, "no connection to " + address, call.started, now), now);
     case Failure::ambiguous:
-      if (op.internal && verdict.node_answered) break;
+      if (op.probing && verdict.node_answered) break;
       // A lost connection says so at once; silence only the second time.
       if (verdict.node_answered || (verdict.code == ErrorCode::deadline_exceeded && op.ambiguous_attempts() < 2))
         return;
       return apply(cluster_.on_refusal(shard, call.node, "no answer of " + address, call.started, now), now);
     case Failure::throttled:
-    case Failure::unknown_level:
       return;
+    case Failure::unknown_level:
+      if (!op.every_dialect_refused()) return;
+      break;
     case Failure::missing:
     case Failure::permanent:
       break;
   }
   // A node that fails a probe in any other way has at least tried to serve the shard: let those who wait ask it
   // themselves.
-  if (op.internal) apply(cluster_.on_leader_answer(shard, call.node, call.started, now), now);
+  if (op.probing) apply(cluster_.on_leader_answer(shard, call.node, call.started, now), now);
 }
 
 void Session::carry_out(RequestOp& op, const RequestOp::Decision& decision, TimePoint now) {
