@@ -2,45 +2,35 @@
 // to miss.
 //
 // The first event is a replay of the state as it is. A subscription alone does not keep the loop alive: `ref()` does.
+#include <chrono>
 #include <iostream>
 #include <string>
+#include <thread>
 
 #include <norikv/norikv.hpp>
 #include <norikv/testing/cluster.hpp>
 
 #include <uv.h>
 
+using namespace std::chrono_literals;
+
 constexpr std::uint32_t shard = 0;
 
-struct Watcher {
-  norikv::testing::Cluster& cluster;
-  norikv::Client& client;
-  norikv::Subscription watching{};
-  int moves = 0;
+std::string name_or_nobody(const std::string& address) { return address.empty() ? "nobody" : address; }
 
-  void start() {
-    client.ref();
-    watching = client.topology().subscribe([this](const norikv::TopologyEvent& event) { show(event); },
-                                           [] { std::cout << "the client is closed\n"; });
+void show(const norikv::TopologyEvent& event) {
+  if (event.kind == norikv::EventKind::replay) {
+    std::cout << "watching " << event.after->nodes.size() << " nodes, " << event.after->shards.size() << " shards\n";
   }
-
-  void show(const norikv::TopologyEvent& event) {
-    if (event.kind == norikv::EventKind::replay) {
-      const norikv::NodeView* leader = event.after->leader_of(shard);
-      std::cout << event.after->nodes.size() << " nodes; shard 0 is led by " << (leader ? leader->address : "nobody")
-                << '\n';
-      move_leader();
-    }
-    for (const norikv::LeaderChange& change : event.leaders_changed) {
-      if (change.shard != shard || change.after.empty()) continue;
-      std::cout << "shard 0 moved from " << change.before << " to " << change.after << ": " << event.cause << '\n';
-      ++moves < 3 ? move_leader() : client.close();
-    }
+  for (const std::string& node : event.nodes_changed) {
+    std::cout << node << " is " << to_string(event.after->node(node)->health) << '\n';
   }
-
-  // Stands in for the outside world.
-  void move_leader() { cluster.move_leader(shard, (cluster.leader(shard).value() + 1) % 3); }
-};
+  for (const norikv::LeaderChange& change : event.leaders_changed) {
+    if (change.shard != shard) continue;
+    std::cout << "shard 0 moves from " << name_or_nobody(change.before) << " to " << name_or_nobody(change.after)
+              << ": " << event.cause << '\n';
+  }
+}
 
 int main() {
   auto cluster = norikv::testing::Cluster::start({.nodes = 3, .profile = norikv::testing::Profile::replicated});
@@ -48,10 +38,17 @@ int main() {
   auto client = norikv::Client::create(uv_default_loop(), cluster->client_options());
   if (!client) return std::cerr << client.error().describe() << '\n', 1;
 
-  Watcher watcher{*cluster, *client};
-  client->wait_ready({.need = norikv::Need::all_nodes}, [&](norikv::Result<void> ready) {
-    if (!ready) return std::cerr << ready.error().describe() << '\n', client->close();
-    watcher.start();
+  client->ref();
+  const auto watching = client->topology().subscribe(show, [] { std::cout << "the client is closed\n"; });
+
+  // Stands in for the outside world: leaders move now and then, and in the end somebody wants no more of it.
+  const std::jthread world([&] {
+    for (int move = 0; move < 3; ++move) {
+      std::this_thread::sleep_for(200ms);
+      cluster->move_leader(shard, (cluster->leader(shard).value_or(0) + 1) % 3);
+    }
+    std::this_thread::sleep_for(200ms);
+    client->close();
   });
   uv_run(uv_default_loop(), UV_RUN_DEFAULT);
 }
