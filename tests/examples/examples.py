@@ -82,7 +82,7 @@ class Examples(unittest.TestCase):
     def test_quickstart_misled(self):
         """the quickstart with a malformed address names it"""
         code, out, err = run("example_quickstart", NORIKV_NODES="nowhere")
-        self.assertEqual((code, out), (2, ""))
+        self.assertEqual((code, out), (1, ""))
         self.assertIn('ClientOptions::nodes[0] "nowhere"', err)
 
     def test_own_loop_thread(self):
