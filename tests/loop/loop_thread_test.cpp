@@ -110,7 +110,6 @@ TEST_CASE("The thread has a name and leaves the host's signals alone", "[thread]
 TEST_CASE("Joining on the thread itself lets it end alone", "[thread]") {
   auto core = std::make_shared<Core>();
   auto destroyed = core->destroyed.get_future();
-  REQUIRE(core->thread->start(core) == 0);
   std::promise<int> state;
   REQUIRE(core->loop->post([&state, raw = core.get()] {
     raw->thread->join();
@@ -121,6 +120,7 @@ TEST_CASE("Joining on the thread itself lets it end alone", "[thread]") {
     pthread_attr_destroy(&attributes);
     state.set_value(detached);
   }));
+  REQUIRE(core->thread->start(core) == 0);  // the task may come first
   CHECK(state.get_future().get() == PTHREAD_CREATE_DETACHED);
   core->finish();
   core->thread->join();
@@ -152,6 +152,19 @@ TEST_CASE("A thread whose loop has nothing to do ends at once, while start still
     thread->join();
     CHECK(watched.expired());
   }
+}
+
+TEST_CASE("What the thread keeps alive goes last, after the loop was closed", "[thread]") {
+  const auto files = entries("/proc/self/fd");
+  int error = 0;
+  auto thread = LoopThread::create(error);
+  REQUIRE(thread);
+  CHECK(entries("/proc/self/fd") > files);
+  std::ptrdiff_t files_at_end = 0;
+  const auto last = [&](void*) { files_at_end = entries("/proc/self/fd"); };
+  REQUIRE(thread->start(std::shared_ptr<void>(nullptr, last)) == 0);
+  thread->join();
+  CHECK(files_at_end == files);
 }
 
 TEST_CASE("A loop that never got its thread is closed with it", "[thread]") {
@@ -213,10 +226,12 @@ TEST_CASE("An event loop that is destroyed without being closed ends the process
 TEST_CASE("A forked child forgets the thread that it does not have", "[thread]") {
   auto core = std::make_shared<Core>();
   REQUIRE(core->thread->start(core) == 0);
+  const int joins = seams::joins;
   CHECK(signal_of([&] {
           alarm(10);
           core->thread->abandon();
           core->thread.reset();
+          if (seams::joins != joins) std::abort();
         }) == 0);
   core->finish();
   core->thread->join();

@@ -15,6 +15,7 @@ extern "C" {
 int __real_uv_async_send(uv_async_t* async);
 int __real_uv_timer_start(uv_timer_t* timer, uv_timer_cb callback, std::uint64_t timeout, std::uint64_t repeat);
 int __real_pthread_create(pthread_t* thread, const pthread_attr_t* attributes, void* (*body)(void*), void* argument);
+int __real_pthread_join(pthread_t thread, void** result);
 
 int __wrap_uv_async_send(uv_async_t* async) {
   ++seams::async_sends;
@@ -29,6 +30,11 @@ int __wrap_uv_timer_start(uv_timer_t* timer, uv_timer_cb callback, std::uint64_t
 int __wrap_pthread_create(pthread_t* thread, const pthread_attr_t* attributes, void* (*body)(void*), void* argument) {
   if (seams::refuse_threads) return EAGAIN;
   return __real_pthread_create(thread, attributes, body, argument);
+}
+
+int __wrap_pthread_join(pthread_t thread, void** result) {
+  ++seams::joins;
+  return __real_pthread_join(thread, result);
 }
 }
 

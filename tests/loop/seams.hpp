@@ -8,6 +8,7 @@ namespace norikv::test::seams {
 
 inline std::atomic<int> async_sends{0};
 inline std::atomic<int> timer_starts{0};
+inline std::atomic<int> joins{0};
 inline std::atomic<bool> refuse_threads{false};
 
 inline std::atomic<std::size_t> allocations{0};
