@@ -74,6 +74,13 @@ std::string leaders_json(const std::vector<LeaderChange>& changes) {
   return fmt::format("[{}]", fmt::join(objects, ","));
 }
 
+/// What the client says, in the words of the command's options where it is about them.
+std::string message_of(const WarningEvent& event) {
+  if (event.kind != WarningKind::shard_count_mismatch) return event.message;
+  return fmt::format("{} has another number of shards than this command assumes: pass the right one with --shards",
+                     event.node);
+}
+
 }  // namespace
 
 std::string to_line(const TopologyEvent& event) {
@@ -105,12 +112,14 @@ std::string to_json(const TopologyEvent& event) {
       .str();
 }
 
-std::string to_line(const WarningEvent& event) { return one_line(fmt::format("norikv: warning: {}", event.message)); }
+std::string to_line(const WarningEvent& event) {
+  return one_line(fmt::format("norikv: warning: {}", message_of(event)));
+}
 
 std::string to_json(const WarningEvent& event) {
   return JsonObject{}
       .text("warning", to_string(event.kind))
-      .text("message", event.message)
+      .text("message", message_of(event))
       .text("node", event.node)
       .number("shard", event.shard)
       .str();

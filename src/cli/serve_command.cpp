@@ -16,7 +16,7 @@ namespace {
 Failure start_failure(Error error) {
   if (error.code == ErrorCode::unavailable) {
     return {ExitCode::other, "port_taken",
-            fmt::format("{}: pass another --port, or 0 for any free one", error.message)};
+            fmt::format("{} (--port takes another one, or 0 for any that are free)", error.message)};
   }
   return client_failure(std::move(error), {});
 }

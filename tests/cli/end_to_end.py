@@ -518,6 +518,16 @@ class Watch(Case):
             self.assertGreaterEqual(change["generation"], first["generation"])
             self.assertEqual(watch.end(signal.SIGINT)[0], 0)
 
+    def test_wrong_shards(self):
+        """watch warns when the server has another number of shards, on stderr, and names the option"""
+        with serving("--profile", "replicated", shards=8) as server:
+            with Running("watch", "--nodes", server.addresses[0], "--shards", "4") as watch:
+                watch.line_with(" up")
+                warning = watch.process.stderr.readline()
+                self.assertIn("--shards", warning)
+                self.assertTrue(warning.startswith("norikv: warning: "), warning)
+                self.assertEqual(watch.end(signal.SIGINT)[0], 0)
+
     def test_reader_leaves(self):
         """watch ends with 0 when the reader of its lines leaves, though nothing more happens"""
         with serving() as server:
@@ -542,6 +552,14 @@ class Serve(Case):
         first = free_port(3)
         with Running("serve", "--nodes", "3", "--port", str(first), "--profile", "replicated", "--shards", "4") as server:
             self.assertEqual([server.line() for _ in range(3)], [f"listening 127.0.0.1:{first + node}" for node in range(3)])
+
+    def test_taken_port_of_a_later_node(self):
+        """serve starts all nodes or none"""
+        with socket.socket() as holder:
+            first = free_port(2)
+            holder.bind(("127.0.0.1", first + 1))
+            holder.listen()
+            self.assert_failure(4, str(first + 1), "serve", "--port", str(first), "--nodes", "2")
 
     def test_taken_port(self):
         """a taken port is one line that names it, and exit code 4"""

@@ -92,11 +92,20 @@ TEST_CASE("a replay in JSON has every known leader") {
 
 TEST_CASE("a warning is one line for people and an object for machines") {
   WarningEvent event;
-  event.kind = WarningKind::shard_count_mismatch;
-  event.message = "the server has more\nshards";
+  event.kind = WarningKind::write_collision;
+  event.message = "two writes\ngot one version";
   event.node = "a:1";
   event.shard = 9;
-  CHECK(to_line(event) == "norikv: warning: the server has more shards");
+  CHECK(to_line(event) == "norikv: warning: two writes got one version");
   CHECK(to_json(event) ==
-        R"({"warning":"shard_count_mismatch","message":"the server has more\nshards","node":"a:1","shard":9})");
+        R"({"warning":"write_collision","message":"two writes\ngot one version","node":"a:1","shard":9})");
+}
+
+TEST_CASE("a warning about the number of shards names the option") {
+  WarningEvent event;
+  event.kind = WarningKind::shard_count_mismatch;
+  event.node = "a:1";
+  CHECK(to_line(event) ==
+        "norikv: warning: a:1 has another number of shards than this command assumes: "
+        "pass the right one with --shards");
 }
