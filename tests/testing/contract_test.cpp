@@ -193,7 +193,8 @@ TEST_CASE("A write whose client gave up is applied") {
   Fixture on(config);
   const std::string key = on.key_of(0);
   REQUIRE(on.node().put(key, "before").ok());
-  CHECK(on.node().put(key, "after", 20ms).code == grpc::DEADLINE_EXCEEDED);
+  const auto reply = on.node().put(key, "after", 20ms);
+  CHECK((reply.code == grpc::DEADLINE_EXCEEDED || reply.text == "Timeout expired"));  // Whose timer wins is open.
   CHECK(eventually([&] { return on.cluster.stored(key) == "after"; }));
 }
 

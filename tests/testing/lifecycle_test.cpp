@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <filesystem>
 #include <future>
 #include <iterator>
@@ -136,17 +137,18 @@ TEST_CASE("A frozen node's stream is silent and goes on after the thaw") {
   config.view_interval = 20ms;
   Fixture on(config);
   Watch watch(on.node());
-  REQUIRE(watch.next());
+  std::uint64_t last = watch.next().value().epoch();
   on.cluster.freeze(0);
-  const auto frozen = Clock::now();
-  std::thread thaw([&] {
-    std::this_thread::sleep_for(200ms);  // Real time: ten views long nothing may come.
-    on.cluster.thaw(0);
-  });
-  // At most one view was on its way.
-  for (int i = 0; i < 2; ++i) REQUIRE(watch.next());
-  CHECK(Clock::now() - frozen >= 200ms);
-  thaw.join();
+  std::this_thread::sleep_for(200ms);  // Real time: ten views long nothing is sent, which the epochs tell afterwards.
+  on.cluster.thaw(0);
+  // A few views may have been on their way, and the first after the thaw has skipped the others.
+  std::uint64_t widest = 0;
+  for (int i = 0; i < 50 && widest < 9; ++i) {
+    const std::uint64_t epoch = watch.next().value().epoch();
+    widest = std::max(widest, epoch - last);
+    last = epoch;
+  }
+  CHECK(widest >= 9);
 }
 
 TEST_CASE("A frozen leader is replaced after the election time and thaws as a follower") {
@@ -188,7 +190,7 @@ TEST_CASE("Fifty clusters in a row leave no thread and no descriptor") {
   };
   const auto use = [] {
     Fixture on(replicated());
-    for (std::uint32_t node = 0; node < 3; ++node) CHECK(on.node(node).get("key", "eventual").ok());
+    for (std::uint32_t node = 0; node < 3; ++node) CHECK(on.node(node).get("key", "eventual").text == "");
   };
   for (int i = 0; i < 5; ++i) use();
   const auto threads = count("/proc/self/task");

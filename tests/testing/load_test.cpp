@@ -12,8 +12,9 @@ namespace {
 
 struct Outcome {
   int acknowledged = 0;
-  int missing = 0;             ///< Acknowledged, and not there.
-  int versions_in_common = 0;  ///< Acknowledged with a version that another write of the shard got too.
+  std::set<std::string> refusals;  ///< What the others were told.
+  int missing = 0;                 ///< Acknowledged, and not there.
+  int versions_in_common = 0;      ///< Acknowledged with a version that another write of the shard got too.
 };
 
 /// 200 puts to different keys at the same time.
@@ -30,7 +31,10 @@ Outcome put_200(Fixture& on) {
   std::set<std::pair<std::uint32_t, std::uint64_t>> versions;
   for (int i = 0; i < 200; ++i) {
     const auto& reply = replies[static_cast<std::size_t>(i)];
-    if (!reply.ok()) continue;
+    if (!reply.ok()) {
+      outcome.refusals.insert(reply.text);
+      continue;
+    }
     ++outcome.acknowledged;
     if (!on.cluster.stored(key(i))) ++outcome.missing;
     const std::uint32_t shard = shard_of(key(i), on.cluster.config().total_shards);
@@ -53,6 +57,7 @@ TEST_CASE("Profile norikv acknowledges 200 concurrent puts and loses some, each 
   Fixture on(config);
   warm_up(on);
   const Outcome outcome = put_200(on);
+  CHECK(outcome.refusals.empty());
   CHECK(outcome.acknowledged == 200);
   CHECK(outcome.missing > 0);
   CHECK(outcome.missing == outcome.versions_in_common);
@@ -65,6 +70,7 @@ TEST_CASE("Profile replicated loses none of 200 concurrent puts") {
   config.commit_delay = GENERATE(true, false);
   Fixture on(config);
   const Outcome outcome = put_200(on);
+  CHECK(outcome.refusals.empty());
   CHECK(outcome.acknowledged == 200);
   CHECK(outcome.missing == 0);
   CHECK(outcome.versions_in_common == 0);

@@ -17,8 +17,10 @@ namespace norikv::testing {
 
 /// Which server is imitated.
 enum class Profile : std::uint8_t {
-  norikv,      ///< The real server 0.1.0 with all its quirks: lazy shards, lost overlapping writes, no hints.
-  replicated,  ///< A cluster as it should be: one leader per shard, atomic compare-and-swap, replicated idempotency keys, hints.
+  norikv,  ///< The real server 0.1.0 with all its quirks: lazy shards, lost overlapping writes, no hints.
+  /// A cluster as it should be: one leader per shard, atomic compare-and-swap, replicated idempotency keys, hints. One
+  /// running node is enough for a leader: quorums are not imitated.
+  replicated,
 };
 
 [[nodiscard]] constexpr std::string_view to_string(Profile profile) noexcept {
@@ -32,12 +34,15 @@ struct ClusterConfig {
   Profile profile = Profile::norikv;
   /// The first node's port; the others follow. 0 = any free ports.
   std::uint16_t port = 0;
-  /// A write takes up to three 50 ms steps to commit, as on the real server. Off: it commits at once.
+  /// A write takes one to three steps of 50 ms to commit, as on the real server. Off: it commits at once (profile
+  /// norikv: after `overlap_window`).
   bool commit_delay = false;
-  /// How long a shard answers NOT_LEADER after its first touch (profile norikv), and after its leader was lost or moved without a
-  /// successor at hand (profile replicated).
+  /// How long a shard answers NOT_LEADER after its first touch (profile norikv); how long it has no leader after its
+  /// leader's node was stopped, and how long a frozen leader is waited for (profile replicated).
   Duration election = std::chrono::milliseconds{300};
-  /// Two writes that reach one shard within this time are both acknowledged and only the later one is applied (profile norikv).
+  /// Two writes that reach one shard within this time are both acknowledged and only the later one is applied (profile
+  /// norikv). It is the time between reading the log's last index and appending, so no write takes less. 0 = none is
+  /// lost.
   Duration overlap_window = std::chrono::milliseconds{5};
   /// How often a topology stream repeats its view.
   Duration view_interval = std::chrono::seconds{1};
@@ -58,23 +63,28 @@ class Cluster {
   /// Options of a client for this cluster: its nodes and its number of shards.
   [[nodiscard]] NORIKV_EXPORT ClientOptions client_options() const;
 
-  /// Stores a value on every node, past the network and past everything that can fail.
+  /// Stores a value on every node, past the network and past everything that can fail, as if it had been there before
+  /// the start: a cold shard stays cold.
   NORIKV_EXPORT void seed(std::string_view key, std::string_view value);
-  /// What is stored (on the shard's leader in profile replicated, else on node 0); none if the key is missing or expired.
+  /// What is stored (on the shard's leader in profile replicated, else on node 0); none if the key is missing or
+  /// expired.
   [[nodiscard]] NORIKV_EXPORT std::optional<std::string> stored(std::string_view key) const;
 
   /// The node that leads a shard; none while there is no leader (or, in profile norikv, before its first touch).
   [[nodiscard]] NORIKV_EXPORT std::optional<std::uint32_t> leader(std::uint32_t shard) const;
-  /// Profile replicated: makes a node the leader of a shard at once and pushes views. False if that node is not running.
+  /// Profile replicated: makes a node the leader of a shard at once and pushes views. False if that node is not
+  /// running.
   NORIKV_EXPORT bool move_leader(std::uint32_t shard, std::uint32_t node);
 
-  /// Ends a node as if its process was killed: connections break, the port is closed. Profile norikv: what it stored stays,
-  /// its put versions start again at 1. Profile replicated: its shards elect new leaders after `election`.
+  /// Ends a node as if its process was killed: connections break, the port is closed. Profile norikv: what it stored
+  /// stays, its put versions start again at 1, times to live are forgotten. Profile replicated: its shards elect new
+  /// leaders after `election`.
   NORIKV_EXPORT void stop(std::uint32_t node);
   /// Starts a stopped node again on its port. False if the port is taken.
   NORIKV_EXPORT bool restart(std::uint32_t node);
-  /// The node accepts connections and requests, and stays silent until `thaw`: held requests are carried out then, unless the
-  /// client has given them up meanwhile.
+  /// The node accepts connections and requests, and stays silent until `thaw`: held requests are carried out then,
+  /// unless the client has given them up meanwhile. Profile replicated: after `election` others lead its shards, and it
+  /// thaws as a follower.
   NORIKV_EXPORT void freeze(std::uint32_t node);
   NORIKV_EXPORT void thaw(std::uint32_t node);
 
@@ -84,13 +94,14 @@ class Cluster {
     std::uint64_t gets = 0;
     std::uint64_t removes = 0;
     std::uint64_t watches = 0;
-    std::uint64_t not_leader = 0;           ///< NOT_LEADER answers.
+    std::uint64_t not_leader = 0;  ///< NOT_LEADER answers.
     std::uint64_t applied_writes = 0;
-    std::uint64_t lost_writes = 0;          ///< Acknowledged and never applied (profile norikv).
-    std::uint64_t connections = 0;          ///< TCP connections that carried at least one request (distinct peers).
+    std::uint64_t lost_writes = 0;  ///< Acknowledged and never applied (profile norikv).
+    std::uint64_t connections = 0;  ///< TCP connections that carried at least one request (distinct peers).
   };
   [[nodiscard]] NORIKV_EXPORT Counters counters() const;
-  /// The most writes of one shard that were between arrival and answer at one moment.
+  /// The most writes of one shard that were under way at one moment: admitted and not yet due to be answered, those
+  /// that their client gave up on included. (A write that commits at once overlaps with none.)
   [[nodiscard]] NORIKV_EXPORT std::uint32_t max_overlapping_writes(std::uint32_t shard) const;
 
  private:
