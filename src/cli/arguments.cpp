@@ -20,6 +20,7 @@ namespace {
 
 /// testing::Cluster takes no more.
 constexpr std::uint32_t most_served_nodes = 64;
+
 using Command = decltype(Invocation::command);
 
 /// One command: its part of the grammar, and what makes a value of what was found.
