@@ -92,6 +92,10 @@ Error RequestOp::last_error() const {
   if (message.empty()) message = to_string(last_verdict_.code);
   Error error = ended(last_verdict_.code, message);
   error.mismatch = last_verdict_.mismatch;
+  // "CAS failed: key does not exist" leaves out what was expected.
+  if (!error.mismatch && request.expected && last_verdict_.detail.starts_with("CAS failed")) {
+    error.mismatch = VersionMismatch{*request.expected, std::nullopt};
+  }
   return error;
 }
 

@@ -29,6 +29,7 @@ struct Request {
   wire::Payload payload;  ///< For a get: without its consistency.
   Consistency consistency = Consistency::lease;
   std::optional<std::string> consistency_text;
+  std::optional<Version> expected;  ///< The precondition of a put.
   bool has_idempotency_key = false;
   bool user_idempotency_key = false;  ///< Its text came from the user: it may have been used before.
   std::size_t bytes = 0;              ///< What admission counted.
