@@ -218,6 +218,7 @@ bool Story::end_a_node() {
   if (!writer_went_on()) return false;
   std::printf("\n   %s writes, errors 0, slowest %.1f ms.\n", grouped(writer_.done() - before).c_str(),
               milliseconds(slowest_));
+  std::puts("   What got no answer was repeated, under its idempotency key.");
   return true;
 }
 

@@ -143,7 +143,7 @@ class Demo(unittest.TestCase):
         seconds = time.monotonic() - start
         self.assertEqual((code, err), (0, ""), out)
         for promise in (r"get user:alice = hello", r"30 leaders moved\. [\d,]+ writes, errors 0, slowest [\d.]+ ms\.",
-                        r"node 1 ended", r"[\d,]+ writes, errors 0, slowest [\d.]+ ms\.\n\n4",
+                        r"node 1 ended", r"(?s)ended.*[\d,]+ writes, errors 0, slowest [\d.]+ ms\.",
                         r"Each of the 8 keys has the value that was acknowledged last\.", r"The loop is clean after"):
             self.assertRegex(out, promise)
         operations, callbacks = re.search(r"([\d,]+) operations, ([\d,]+) callbacks", out).groups()
