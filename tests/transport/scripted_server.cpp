@@ -47,9 +47,13 @@ class ScriptedServer::Call final : public ServerCall, public std::enable_shared_
   explicit Call(Server& server) : server_(server) {}
 
   void request_from(grpc::AsyncGenericService& service, Step arrived) {
-    context_.AsyncNotifyWhenDone(tag([self = shared_from_this()](bool) { self->over_ = true; }));
+    when_over_ = tag([self = shared_from_this()](bool) { self->over_ = true; });
+    context_.AsyncNotifyWhenDone(when_over_);
     service.RequestCall(&context_, &stream_, server_.queue.get(), server_.queue.get(), tag(std::move(arrived)));
   }
+
+  // gRPC does not hand this one back for a call that never came.
+  void never_came() { delete static_cast<Step*>(when_over_); }
 
   void read(Step done) { stream_.Read(&incoming_, tag(std::move(done))); }
   void take_in() { request_ = to_string(incoming_); }
@@ -103,6 +107,7 @@ class ScriptedServer::Call final : public ServerCall, public std::enable_shared_
   }
 
   Server& server_;
+  void* when_over_ = nullptr;
   grpc::GenericServerContext context_;
   grpc::GenericServerAsyncReaderWriter stream_{&context_};
   grpc::ByteBuffer incoming_;
@@ -142,7 +147,7 @@ void ScriptedServer::accept() {
   if (server_->stopped) return;
   auto call = std::make_shared<Call>(*server_);
   call->request_from(server_->service, [this, call](bool ok) {
-    if (!ok) return;
+    if (!ok) return call->never_came();
     accept();
     call->read([this, call](bool read) {
       if (!read) return;
