@@ -76,6 +76,8 @@ class Readme(unittest.TestCase):
 
 
 class Architecture(unittest.TestCase):
+    maxDiff = None
+
     def test_named(self):
         """every test that a document names is there"""
         missing = []
