@@ -41,7 +41,7 @@ ClusterState::Change ClusterState::on_view(std::size_t index, const wire::View& 
 
   for (const wire::Shard& shard : view.shards) {
     if (shard.id >= shards_.size()) {
-      change.shard_out_of_range = !std::exchange(node.range_reported, true) || change.shard_out_of_range;
+      if (!std::exchange(node.range_reported, true)) change.shard_out_of_range = shard.id;
       continue;
     }
     std::int32_t claim = nobody;

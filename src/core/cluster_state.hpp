@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -27,8 +28,8 @@ class ClusterState {
     std::string cause;
     std::vector<std::size_t> nodes;  ///< whose id, role, health or incarnation changed
     std::vector<LeaderChange> leaders;
-    bool shard_out_of_range =
-        false;  ///< a view listed a shard that `total_shards` rules out; told once per incarnation
+    /// A view listed this shard, which `total_shards` rules out; told once per incarnation.
+    std::optional<std::uint32_t> shard_out_of_range;
     [[nodiscard]] bool empty() const { return nodes.empty() && leaders.empty(); }
   };
 

@@ -31,7 +31,7 @@ Session::Session(const ClientOptions& options, std::uint64_t seed)
 }
 
 void Session::start(TimePoint now) {
-  for (std::size_t node = 0; node < watches_.size(); ++node) carry_out(node, watches_[node].op.start(), {}, now);
+  for (std::size_t node = 0; node < watches_.size(); ++node) carry_out(node, watches_[node].op.start(now), {}, now);
 }
 
 void Session::submit(Request request, Callback callback, TimePoint now) {

@@ -168,6 +168,7 @@ class Session {
   // session_cluster.cpp: what is known about the cluster
   void apply(const ClusterState::Change& change, TimePoint now);
   void carry_out(std::size_t node, const WatchOp::Step& step, const std::string& detail, TimePoint now);
+  void warn_of_range(std::size_t node, std::uint32_t shard);
   void node_answered(std::size_t node, TimePoint now);
   void check_ready();
   void end_ready(std::uint64_t id, Result<void> result);

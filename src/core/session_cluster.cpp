@@ -15,9 +15,20 @@ void Session::on_view(WatchId id, const wire::View& view, TimePoint now) {
   const std::size_t node = stream->second;
   counters_.views.add();
   const ClusterState::Change change = cluster_.on_view(node, view, now);
+  if (change.shard_out_of_range) warn_of_range(node, *change.shard_out_of_range);
   if (change.empty()) cluster_.publish(change);  // the same state, but fresh
   apply(change, now);
   carry_out(node, watches_[node].op.on_view(now), {}, now);
+}
+
+void Session::warn_of_range(std::size_t node, std::uint32_t shard) {
+  WarningEvent event;
+  event.kind = WarningKind::shard_count_mismatch;
+  event.node = cluster_.address(node);
+  event.shard = shard;
+  event.message = event.node + " has a shard " + std::to_string(shard) + ", beyond ClientOptions::total_shards (" +
+                  std::to_string(options_.total_shards) + "): operations go to the wrong shards";
+  deliveries_.emplace_back(std::move(event));
 }
 
 void Session::on_stream_end(const StreamEnd& end, TimePoint now) {
@@ -75,13 +86,6 @@ std::vector<ConnectionEvent> Session::connection_states() const {
 }
 
 void Session::apply(const ClusterState::Change& change, TimePoint now) {
-  if (change.shard_out_of_range) {
-    WarningEvent event;
-    event.kind = WarningKind::shard_count_mismatch;
-    event.message = change.cause + " lists shards beyond ClientOptions::total_shards (" +
-                    std::to_string(options_.total_shards) + "): operations go to the wrong shards";
-    deliveries_.emplace_back(std::move(event));
-  }
   if (change.empty()) return;
   TopologyEvent event;
   event.before = cluster_.snapshot();

@@ -12,7 +12,7 @@ ShardLanes::Entry ShardLanes::enter(std::uint32_t shard, OpId write, TimePoint d
     return Entry::started;
   }
   if (lane.queue.size() >= options_.queued_per_shard) return Entry::full;
-  if (now + expected_wait(lane) >= deadline) return Entry::too_late;
+  if (expected_start(lane, now) >= deadline) return Entry::too_late;
   lane.queue.push_back(write);
   return Entry::queued;
 }
@@ -53,15 +53,7 @@ std::vector<OpId> ShardLanes::take_ready(std::uint32_t shard, TimePoint now) {
 std::optional<TimePoint> ShardLanes::next_ready(std::uint32_t shard) const {
   const auto found = lanes_.find(shard);
   if (found == lanes_.end() || found->second.queue.empty()) return std::nullopt;
-  const Lane& lane = found->second;
-  TimePoint at = lane.next_start;
-  if (!lifted() && lane.in_flight + lane.settling.size() >= options_.in_flight_per_shard) {
-    // Another place has to become free; only a settling one does so by time alone.
-    const std::size_t surplus = lane.in_flight + lane.settling.size() - options_.in_flight_per_shard;
-    if (surplus >= lane.settling.size()) return std::nullopt;
-    at = std::max(at, lane.settling[surplus]);
-  }
-  return at;
+  return free_at(found->second);
 }
 
 std::size_t ShardLanes::queued(std::uint32_t shard) const {
@@ -84,12 +76,21 @@ void ShardLanes::begin(Lane& lane, TimePoint now) const {
   lane.next_start = now + options_.spacing;
 }
 
-Duration ShardLanes::expected_wait(const Lane& lane) const {
+std::optional<TimePoint> ShardLanes::free_at(const Lane& lane) const {
+  const std::size_t taken = lane.in_flight + lane.settling.size();
+  if (lifted() || taken < options_.in_flight_per_shard) return lane.next_start;
+  // Another place has to become free; only a settling one does so by time alone.
+  const std::size_t surplus = taken - options_.in_flight_per_shard;
+  if (surplus >= lane.settling.size()) return std::nullopt;
+  return std::max(lane.next_start, lane.settling[surplus]);
+}
+
+TimePoint ShardLanes::expected_start(const Lane& lane, TimePoint now) const {
   // The writes before it start one `typical_write_` apart per place, and at least `spacing` apart; the first of them is
   // already under way, so it is not counted.
   const auto before = static_cast<std::int64_t>(lane.queue.size());
   const Duration by_places = lifted() ? Duration{0} : typical_write_ * before / options_.in_flight_per_shard;
-  return std::max(by_places, options_.spacing * before);
+  return std::max(now, free_at(lane).value_or(now)) + std::max(by_places, options_.spacing * before);
 }
 
 void ShardLanes::drop_if_idle(std::uint32_t shard, TimePoint now) {

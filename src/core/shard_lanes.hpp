@@ -59,7 +59,9 @@ class ShardLanes {
 
   [[nodiscard]] bool may_start(const Lane& lane, TimePoint now) const;
   void begin(Lane& lane, TimePoint now) const;
-  [[nodiscard]] Duration expected_wait(const Lane& lane) const;
+  /// When a place is free by time alone; none if an answer has to come first.
+  [[nodiscard]] std::optional<TimePoint> free_at(const Lane& lane) const;
+  [[nodiscard]] TimePoint expected_start(const Lane& lane, TimePoint now) const;
   void drop_if_idle(std::uint32_t shard, TimePoint now);
 
   WriteOptions options_;

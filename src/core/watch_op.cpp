@@ -4,13 +4,14 @@
 
 namespace norikv::core {
 
-WatchOp::Step WatchOp::start() {
+WatchOp::Step WatchOp::start(TimePoint now) {
   state_ = ConnectionState::connecting;
-  return {.open = true, .wake_at = {}, .news = state_, .retry_in = {}};
+  last_heard_ = now;
+  return {.open = true, .wake_at = now + silence_, .news = state_, .retry_in = {}};
 }
 
 WatchOp::Step WatchOp::on_view(TimePoint now) {
-  last_view_ = now;
+  last_heard_ = now;
   failures_ = 0;
   Step step{.open = false, .wake_at = now + silence_, .news = {}, .retry_in = {}};
   if (state_ != ConnectionState::connected) step.news = ConnectionState::connected;
@@ -26,9 +27,10 @@ WatchOp::Step WatchOp::on_end(TimePoint now, double fraction) {
 }
 
 WatchOp::Step WatchOp::on_timer(TimePoint now) {
-  if (state_ == ConnectionState::backing_off) return start();
-  if (state_ != ConnectionState::connected) return {};
-  if (now < last_view_ + silence_) return {.open = false, .wake_at = last_view_ + silence_, .news = {}, .retry_in = {}};
+  if (state_ == ConnectionState::backing_off) return start(now);
+  if (state_ == ConnectionState::silent) return {};
+  if (now < last_heard_ + silence_)
+    return {.open = false, .wake_at = last_heard_ + silence_, .news = {}, .retry_in = {}};
   state_ = ConnectionState::silent;
   return {.open = false, .wake_at = {}, .news = state_, .retry_in = {}};
 }

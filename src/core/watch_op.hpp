@@ -25,7 +25,7 @@ class WatchOp {
     std::optional<Duration> retry_in;  ///< With news of `backing_off`.
   };
 
-  [[nodiscard]] Step start();
+  [[nodiscard]] Step start(TimePoint now);
   [[nodiscard]] Step on_view(TimePoint now);
   /// `fraction` is a random number in (0, 1], for the jitter of the pause.
   [[nodiscard]] Step on_end(TimePoint now, double fraction);
@@ -39,7 +39,7 @@ class WatchOp {
   Backoff reconnect_;
   Duration silence_;
   ConnectionState state_ = ConnectionState::connecting;
-  TimePoint last_view_{};
+  TimePoint last_heard_{};  // or opened
   std::uint32_t failures_ = 0;
 };
 

@@ -1,6 +1,7 @@
 #pragma once
 
-#include <deque>
+#include <algorithm>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -151,6 +152,7 @@ class Submitted {
     std::optional<Error> error;
     Version version;
     std::optional<Entry> entry;
+    std::function<void()> then;
   };
   std::shared_ptr<State> state_ = std::make_shared<State>();
 };
@@ -214,6 +216,8 @@ class Script {
     session_.cancel(operation.id(), now_);
     settle();
   }
+  /// What the callback of an operation does.
+  void when_told(const Submitted& operation, std::function<void()> then) { operation.state_->then = std::move(then); }
   Called drain();
   Readiness wait_ready(Need need, Duration timeout = std::chrono::seconds{5});
   void close(Duration grace = Duration{0}) {
@@ -334,6 +338,7 @@ inline core::Callback Script::callback_of(const Submitted& submitted) {
     } else {
       state->error = std::move(result.error());
     }
+    if (state->then) state->then();
   };
   const auto keep_version = [](auto& state, auto& value) { state.version = value.version; };
   switch (submitted.state_->method) {
