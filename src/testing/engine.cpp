@@ -41,14 +41,11 @@ Refusal Engine::stay_silent(Lock& lock, const CallContext& call) {
 }
 
 Answer<void> Engine::wait_to_speak(Lock& lock, Node& node, const CallContext& call) {
-  bool waited = false;
   while (node.running && node.frozen) {
-    waited = true;
     wait(lock, node, TimePoint::max());
     if (node.running && call.cancelled()) return tl::unexpected(gone());
   }
   if (!node.running) return tl::unexpected(stay_silent(lock, call));
-  if (waited && call.cancelled()) return tl::unexpected(gone());
   return {};
 }
 

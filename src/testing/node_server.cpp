@@ -12,21 +12,18 @@ namespace {
 
 /// When the last gRPC object of a process goes, whoever destroys it waits up to a second for the threads of gRPC's
 /// event engine. A channel that is never used and never destroyed keeps them.
-void keep_event_engine() {
-  // In static storage, where leak checkers find it, and without a destructor: gRPC must not be torn down by one.
-  alignas(std::shared_ptr<grpc::Channel>) static std::byte storage[sizeof(std::shared_ptr<grpc::Channel>)];
-  static const bool kept = [] {
-    ::new (static_cast<void*>(storage)) std::shared_ptr<grpc::Channel>(
-        grpc::CreateChannel("ipv4:127.0.0.1:1", grpc::InsecureChannelCredentials()));
-    return true;
-  }();
-  (void)kept;
+std::shared_ptr<grpc::Channel> event_engine_keeper() {
+  static auto& keeper =
+      *new std::shared_ptr<grpc::Channel>(grpc::CreateChannel("ipv4:127.0.0.1:1", grpc::InsecureChannelCredentials()));
+  return keeper;
 }
 
 }  // namespace
 
+NodeServer::NodeServer(Engine& engine, NodeIndex node)
+    : keeper_(event_engine_keeper()), kv_(engine, node), meta_(engine, node), admin_(engine, node) {}
+
 bool NodeServer::start(std::uint16_t port) {
-  keep_event_engine();
   grpc::ServerBuilder builder;
   int bound = 0;
   builder.AddListeningPort(local_address(port), grpc::InsecureServerCredentials(), &bound);

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 
+#include <grpcpp/channel.h>
 #include <grpcpp/server.h>
 
 #include "testing/services.hpp"
@@ -15,7 +16,7 @@ namespace norikv::testing {
 /// 100 ms late after a second of silence.)
 class NodeServer {
  public:
-  NodeServer(Engine& engine, NodeIndex node) : kv_(engine, node), meta_(engine, node), admin_(engine, node) {}
+  NodeServer(Engine& engine, NodeIndex node);
   ~NodeServer() { kill(); }
   NodeServer(const NodeServer&) = delete;
   NodeServer& operator=(const NodeServer&) = delete;
@@ -28,6 +29,7 @@ class NodeServer {
   void kill();
 
  private:
+  std::shared_ptr<grpc::Channel> keeper_;
   KvService kv_;
   MetaService meta_;
   AdminService admin_;

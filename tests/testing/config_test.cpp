@@ -79,6 +79,7 @@ TEST_CASE("A restart fails while somebody else listens on the port, and works af
     auto thief = Cluster::start(config);
     REQUIRE(thief);  // A stopped node's port is free for whoever names it.
     CHECK_FALSE(cluster.restart(0));
+    CHECK(cluster.leader(0) == std::nullopt);
   }
   CHECK(cluster.restart(0));
   CHECK(Stub(cluster.addresses()[0]).get("key").ok());

@@ -1,4 +1,6 @@
 // What was confirmed by talking to the real server, said again by ours over the wire, to the letter.
+#include <algorithm>
+
 #include "support/catch.hpp"
 #include "testing/cluster_stub.hpp"
 
@@ -174,17 +176,24 @@ TEST_CASE("A request that outlives the time it was sent with is CANCELLED by the
   config.commit_delay = true;
   Fixture on(config);
   const std::string key = on.key_of(0);
-  REQUIRE(on.node().put(key, "before").ok());  // The next one then takes the whole tick.
   v1::PutRequest request;
   request.set_key(key);
   request.set_value("after");
-  grpc::ClientContext context;
-  context.AddMetadata("grpc-timeout", "20m");  // Told to the server alone: the client's own timer would win.
-  const auto reply = Stub::call_in<v1::PutResponse>(
-      context, [&](auto* call, auto* response) { return on.node().kv->Put(call, request, response); });
-  CHECK(reply.code == grpc::CANCELLED);
-  CHECK(reply.text == "Timeout expired");
-  CHECK(eventually([&] { return on.cluster.stored(key) == "after"; }));
+  Duration fastest = 1h;
+  // Real time: the answer comes with the time-out and not with the commit. A busy machine gets some tries.
+  for (int tries = 0; tries < 20 && fastest > 45ms; ++tries) {
+    REQUIRE(on.node().put(key, "before").ok());  // The next one then takes the whole tick.
+    grpc::ClientContext context;
+    context.AddMetadata("grpc-timeout", "20m");  // Told to the server alone: the client's own timer would win.
+    const auto start = Clock::now();
+    const auto reply = Stub::call_in<v1::PutResponse>(
+        context, [&](auto* call, auto* response) { return on.node().kv->Put(call, request, response); });
+    fastest = std::min<Duration>(fastest, Clock::now() - start);
+    CHECK(reply.code == grpc::CANCELLED);
+    CHECK(reply.text == "Timeout expired");
+    CHECK(eventually([&] { return on.cluster.stored(key) == "after"; }));
+  }
+  CHECK(fastest <= 45ms);
 }
 
 TEST_CASE("A write whose client gave up is applied") {

@@ -204,6 +204,16 @@ TEST_CASE("Replicated: a leader that thaws in time leads on") {
   CHECK(leaders(world) == Leaders{0, 1, 2, 0});
 }
 
+TEST_CASE("Replicated: a leader that is moved to a frozen node is replaced after an election") {
+  World world(three_nodes());
+  world.model().freeze(2, world.now());
+  world.pass(10s);
+  REQUIRE(world.model().move_leader(0, 2, world.now()));
+  CHECK(world.model().leader(0, world.now()) == 2u);
+  world.pass(300ms);
+  CHECK(world.model().leader(0, world.now()) == 0u);
+}
+
 TEST_CASE("Replicated: a write on a frozen leader commits after a thaw in time") {
   World world(slow_nodes());
   const WriteTicket ticket = world.begin(world.key_of(0), "v");
