@@ -53,6 +53,7 @@ Result<Client> Client::create(ClientOptions options) {
   if (!core) return tl::make_unexpected(std::move(core.error()));
   error = thread->start(*core);
   if (error != 0) {
+    (*core)->close(Duration{0}, {});  // carried out when the loop goes
     return tl::make_unexpected(
         client::make_error(ErrorCode::unavailable, "the system gives no thread (error " + std::to_string(error) + ")"));
   }

@@ -62,7 +62,8 @@ std::shared_ptr<Slot> ClientCore::subscribe(UniqueFunction<void(const Event&)> o
     // Events that are still to be delivered are older than the state that is replayed: the subscriber takes its place
     // behind them.
     session_.defer([this, slot, view = session_.cluster(), streams = session_.connection_states()] {
-      if (end_ == End::over) return slot->end();
+      if (end_ >= End::dropping_connections) return slot->end();  // the publishers end, or have ended
+      if (!slot->active.load(std::memory_order_relaxed)) return slot->release();
       replay(*slot, view, streams);
       publisher<Event>().add(slot);
     });

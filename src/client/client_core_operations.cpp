@@ -80,14 +80,15 @@ std::uint64_t ClientCore::put(std::string_view key, std::string_view value, PutO
   request.shard = shard_of(key, options_.total_shards);
   set_idempotency(request, options.idempotency_key);
   request.bytes = key.size() + value.size() + options.idempotency_key.text().size();
+  const std::optional<Version> expected = options.precondition ? options.precondition->version : std::nullopt;
+  request.expected = expected;
   std::optional<Error> wrong = client::check_key(key);
   if (!wrong) wrong = client::check_value(value);
   if (!wrong) wrong = client::check_ttl(options.ttl);
   if (!wrong) wrong = client::check_text("PutOptions::idempotency_key", options.idempotency_key.text());
   const auto encode = [&] {
     return wire::encode(wire::PutRequest{key, value, client::ttl_in_milliseconds(options.ttl),
-                                         key_text(options.idempotency_key),
-                                         options.precondition ? options.precondition->version : std::nullopt});
+                                         key_text(options.idempotency_key), expected});
   };
   return submit(std::move(request), encode, wrong,
                 client::deadline_of(options.timeout, options.deadline, options_.timeout, now()), std::move(callback));
@@ -151,7 +152,10 @@ void ClientCore::when_room(std::size_t operations, ReadyCallback callback) {
 }
 
 void ClientCore::drain(Task callback) {
-  if (forked()) return;
+  if (forked()) {
+    if (callback) callback();
+    return;
+  }
   enter([this, callback = std::move(callback)](Way way) mutable {
     if (way == Way::on_loop) return session_.drain(std::move(callback));
     if (callback) callback();
@@ -199,7 +203,9 @@ void ClientCore::after_input() {
 void ClientCore::filled_up() {
   if (filled_up_.exchange(true, std::memory_order_relaxed)) return;
   enter_later([this](Way way) {
-    if (way == Way::on_loop) report_load();
+    if (way != Way::on_loop) return;
+    report_load();
+    made_room();  // what made room meanwhile did not know that anybody has to be told
   });
 }
 
@@ -236,6 +242,7 @@ Stats ClientCore::stats() const {
 }
 
 std::shared_ptr<const ClusterView> ClientCore::cluster() const {
+  if (forked()) return std::make_shared<const ClusterView>();  // the mutex may be held by a thread that is not here
   const std::lock_guard lock{view_mutex_};
   return shared_view_;
 }
