@@ -55,7 +55,10 @@ class ScriptedServer::Call final : public ServerCall, public std::enable_shared_
   // gRPC does not hand this one back for a call that never came.
   void never_came() { delete static_cast<Step*>(when_over_); }
 
-  void read(Step done) { stream_.Read(&incoming_, tag(std::move(done))); }
+  void read(Step done) {
+    const std::lock_guard lock(server_.mutex);
+    if (!server_.stopped) stream_.Read(&incoming_, tag(std::move(done)));
+  }
   void take_in() { request_ = to_string(incoming_); }
   [[nodiscard]] std::string peer() const { return context_.peer(); }
 
