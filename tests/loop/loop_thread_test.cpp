@@ -65,6 +65,22 @@ std::ptrdiff_t entries(const char* directory) {
   return std::distance(std::filesystem::directory_iterator(directory), std::filesystem::directory_iterator());
 }
 
+/// Counts the threads of the process at its start; waits for all later ones to end. What is detached can't be joined.
+class Threads {
+ public:
+  [[nodiscard]] bool all_ended() const {
+    const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds{10};
+    while (entries("/proc/self/task") > before_) {
+      if (std::chrono::steady_clock::now() > limit) return false;
+      std::this_thread::yield();
+    }
+    return true;
+  }
+
+ private:
+  std::ptrdiff_t before_ = entries("/proc/self/task");
+};
+
 }  // namespace
 
 TEST_CASE("A thread of its own runs what is posted, until the event loop is closed", "[thread]") {
@@ -108,6 +124,7 @@ TEST_CASE("The thread has a name and leaves the host's signals alone", "[thread]
 }
 
 TEST_CASE("Joining on the thread itself lets it end alone", "[thread]") {
+  const Threads threads;
   auto core = std::make_shared<Core>();
   auto destroyed = core->destroyed.get_future();
   std::promise<int> state;
@@ -126,9 +143,11 @@ TEST_CASE("Joining on the thread itself lets it end alone", "[thread]") {
   core->thread->join();
   core.reset();
   destroyed.get();
+  CHECK(threads.all_ended());
 }
 
 TEST_CASE("A thread object may be destroyed on its own thread, by what the thread kept alive", "[thread]") {
+  const Threads threads;
   for (int round = 0; round < 100; ++round) {
     auto core = std::make_shared<Core>();
     auto destroyed = core->destroyed.get_future();
@@ -139,6 +158,7 @@ TEST_CASE("A thread object may be destroyed on its own thread, by what the threa
     const bool elsewhere = destroyed.get() != std::this_thread::get_id();
     CHECK(elsewhere);
   }
+  CHECK(threads.all_ended());
 }
 
 TEST_CASE("A thread whose loop has nothing to do ends at once, while start still returns", "[thread]") {
@@ -155,8 +175,9 @@ TEST_CASE("A thread whose loop has nothing to do ends at once, while start still
 }
 
 TEST_CASE("What the thread keeps alive goes last, after the loop was closed", "[thread]") {
-  const auto files = entries("/proc/self/fd");
   int error = 0;
+  LoopThread::create(error).reset();  // the first loop of a process opens descriptors that stay
+  const auto files = entries("/proc/self/fd");
   auto thread = LoopThread::create(error);
   REQUIRE(thread);
   CHECK(entries("/proc/self/fd") > files);
@@ -198,9 +219,10 @@ TEST_CASE("Threads and descriptors come back", "[thread]") {
     core->thread->join();
   };
   cycle();
-  const auto threads = entries("/proc/self/task"), files = entries("/proc/self/fd");
+  const Threads threads;
+  const auto files = entries("/proc/self/fd");
   for (int i = 0; i < 100; ++i) cycle();
-  CHECK(entries("/proc/self/task") <= threads);
+  CHECK(threads.all_ended());
   CHECK(entries("/proc/self/fd") == files);
 }
 
