@@ -104,10 +104,10 @@ def read_script(path):
     return [Case(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
 
 
-def run(command, test, environment, log, timeout):
+def run(command, folder, environment, log, timeout):
     """The exit code, or None if the time ran out. The whole process group ends with the program."""
     with open(log, "wb") as output:
-        process = subprocess.Popen(command, cwd=test["workdir"], env=environment, stdin=subprocess.DEVNULL, stdout=output,
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=output,
                                    stderr=subprocess.STDOUT, start_new_session=True)
         try:
             return process.wait(timeout)
@@ -147,7 +147,7 @@ def run_suite(test, build, logs, timeout_factor):
     environment = os.environ | test["env"] | {"NORIKV_TEST_REPORT": str(report)}
     timeout = test["timeout"] * timeout_factor or None
     start = time.monotonic()
-    code = run(command, test, environment, log, timeout)
+    code = run(command, test["workdir"] or build, environment, log, timeout)  # as `meson test` does
     suite.seconds = time.monotonic() - start
     suite.output = log.read_text(encoding="utf-8", errors="replace")
 
