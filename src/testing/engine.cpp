@@ -170,7 +170,7 @@ std::optional<NodeIndex> Engine::leader(std::uint32_t shard) {
   return model_->leader(shard, now());
 }
 
-void Engine::count_arrival(Request request, std::string_view peer) {
+void Engine::count_arrival(NodeIndex node, Request request, std::string_view peer) {
   const Lock lock(mutex_);
   switch (request) {
     case Request::put:
@@ -188,7 +188,7 @@ void Engine::count_arrival(Request request, std::string_view peer) {
     case Request::admin:
       break;
   }
-  if (!peers_.contains(peer)) peers_.emplace(peer);
+  if (!nodes_[node].peers.contains(peer)) nodes_[node].peers.emplace(peer);
 }
 
 Cluster::Counters Engine::counters() {
@@ -196,7 +196,7 @@ Cluster::Counters Engine::counters() {
   Cluster::Counters counters = counters_;
   counters.applied_writes = model_->applied_writes(now());
   counters.lost_writes = model_->lost_writes();
-  counters.connections = peers_.size();
+  for (const Node& node : nodes_) counters.connections += node.peers.size();
   return counters;
 }
 

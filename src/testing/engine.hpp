@@ -63,7 +63,7 @@ class Engine {
   [[nodiscard]] std::optional<NodeIndex> leader(std::uint32_t shard);
 
   enum class Request : std::uint8_t { put, get, remove, watch, admin };
-  void count_arrival(Request request, std::string_view peer);
+  void count_arrival(NodeIndex node, Request request, std::string_view peer);
   [[nodiscard]] Cluster::Counters counters();
   [[nodiscard]] std::uint32_t max_overlapping_writes(std::uint32_t shard);
 
@@ -72,6 +72,7 @@ class Engine {
     bool running = true;
     bool frozen = false;
     std::condition_variable changed;  ///< Anything that a waiting request wants to know.
+    std::unordered_set<std::string, StringHash, std::equal_to<>> peers;  ///< Everyone who sent it a request.
   };
   using Lock = std::unique_lock<std::mutex>;
 
@@ -90,7 +91,6 @@ class Engine {
   std::deque<Node> nodes_;
   std::unique_ptr<ClusterModel> model_;
   Cluster::Counters counters_;
-  std::unordered_set<std::string, StringHash, std::equal_to<>> peers_;
 };
 
 }  // namespace norikv::testing

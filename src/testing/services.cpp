@@ -78,7 +78,7 @@ Answer<void> take_in(Engine& engine, NodeIndex node, const CallContext& call, st
 }  // namespace
 
 grpc::Status KvService::Put(grpc::ServerContext* context, const v1::PutRequest* request, v1::PutResponse* response) {
-  engine_.count_arrival(Engine::Request::put, context->peer());
+  engine_.count_arrival(node_, Engine::Request::put, context->peer());
   const GrpcCall call(*context);
   if (auto taken = take_in(engine_, node_, call, request->ByteSizeLong()); !taken) {
     return to_status(*context, taken.error());
@@ -92,7 +92,7 @@ grpc::Status KvService::Put(grpc::ServerContext* context, const v1::PutRequest* 
 }
 
 grpc::Status KvService::Get(grpc::ServerContext* context, const v1::GetRequest* request, v1::GetResponse* response) {
-  engine_.count_arrival(Engine::Request::get, context->peer());
+  engine_.count_arrival(node_, Engine::Request::get, context->peer());
   const GrpcCall call(*context);
   if (auto taken = take_in(engine_, node_, call, request->ByteSizeLong()); !taken) {
     return to_status(*context, taken.error());
@@ -107,7 +107,7 @@ grpc::Status KvService::Get(grpc::ServerContext* context, const v1::GetRequest* 
 
 grpc::Status KvService::Delete(grpc::ServerContext* context, const v1::DeleteRequest* request,
                                v1::DeleteResponse* response) {
-  engine_.count_arrival(Engine::Request::remove, context->peer());
+  engine_.count_arrival(node_, Engine::Request::remove, context->peer());
   const GrpcCall call(*context);
   if (auto taken = take_in(engine_, node_, call, request->ByteSizeLong()); !taken) {
     return to_status(*context, taken.error());
@@ -123,7 +123,7 @@ grpc::Status KvService::Delete(grpc::ServerContext* context, const v1::DeleteReq
 
 grpc::Status MetaService::WatchCluster(grpc::ServerContext* context, const v1::ClusterView*,
                                        grpc::ServerWriter<v1::ClusterView>* writer) {
-  engine_.count_arrival(Engine::Request::watch, context->peer());
+  engine_.count_arrival(node_, Engine::Request::watch, context->peer());
   const GrpcCall call(*context);
   std::optional<std::uint64_t> sent;
   while (const std::optional<wire::View> view = engine_.next_view(node_, call, sent)) {
@@ -134,14 +134,14 @@ grpc::Status MetaService::WatchCluster(grpc::ServerContext* context, const v1::C
 }
 
 grpc::Status AdminService::TransferShard(grpc::ServerContext* context, const v1::ShardInfo*, v1::ShardInfo*) {
-  engine_.count_arrival(Engine::Request::admin, context->peer());
+  engine_.count_arrival(node_, Engine::Request::admin, context->peer());
   if (auto speaks = engine_.speak(node_, GrpcCall(*context)); !speaks) return to_status(*context, speaks.error());
   return to_status(*context, transfer_not_implemented());
 }
 
 grpc::Status AdminService::SnapshotShard(grpc::ServerContext* context, const v1::ShardInfo* request,
                                          v1::ShardInfo* response) {
-  engine_.count_arrival(Engine::Request::admin, context->peer());
+  engine_.count_arrival(node_, Engine::Request::admin, context->peer());
   const Answer<wire::Shard> shard = engine_.snapshot_shard(node_, GrpcCall(*context), request->id());
   if (!shard) return to_status(*context, shard.error());
   to_proto(*shard, *response);
