@@ -3,6 +3,8 @@
 #include <charconv>
 #include <string_view>
 
+#include "util/text.hpp"
+
 namespace norikv::core {
 namespace {
 
@@ -108,7 +110,7 @@ Verdict classify(const Reply& reply, Effect effect) {
                {},
                {}};
   }
-  verdict.detail = reply.message;
+  verdict.detail = util::one_line(reply.message);  // of foreign text only what fits into a line of ours
   return verdict;
 }
 
