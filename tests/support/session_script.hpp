@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <functional>
 #include <map>
 #include <memory>
@@ -10,7 +9,6 @@
 #include <vector>
 
 #include "core/session.hpp"
-#include "norikv.pb.h"
 #include "support/catch.hpp"
 
 // A small language to tell what happens to a `core::Session`, line by line: no socket, no thread, and a clock that only
@@ -66,23 +64,9 @@ inline Answer status(int code, std::string text = {}) {
   answer.message = std::move(text);
   return answer;
 }
-inline Answer written(std::uint64_t index) {
-  v1::PutResponse reply;
-  reply.mutable_version()->set_index(index);
-  return ok(reply.SerializeAsString());
-}
-inline Answer removed(std::uint64_t index) {
-  v1::DeleteResponse reply;
-  reply.set_tombstoned(true);
-  reply.mutable_version()->set_index(index);
-  return ok(reply.SerializeAsString());
-}
-inline Answer found(std::string value, std::uint64_t index = 1) {
-  v1::GetResponse reply;
-  reply.set_value(std::move(value));
-  reply.mutable_version()->set_index(index);
-  return ok(reply.SerializeAsString());
-}
+Answer written(std::uint64_t index);
+Answer removed(std::uint64_t index);
+Answer found(std::string value, std::uint64_t index = 1);
 inline Answer missing() { return ok(""); }
 inline Answer garbage() { return ok("\xff\xff\xff"); }
 inline Answer no_message() { return {}; }
@@ -103,14 +87,8 @@ inline Answer timed_out() { return status(4, "Deadline Exceeded"); }
 inline Answer called_off() { return status(1, "CANCELLED"); }
 
 /// The view of a 0.1.0 server about itself.
-inline wire::View view_of(std::size_t node, std::uint64_t epoch, std::vector<std::uint32_t> leads,
-                          std::vector<std::uint32_t> follows = {}) {
-  const std::string id = "node" + std::to_string(node);
-  wire::View view{epoch, {{id, "0.0.0.0:7447", "unknown"}}, {}};
-  for (const std::uint32_t shard : leads) view.shards.push_back({shard, {{id, true}}});
-  for (const std::uint32_t shard : follows) view.shards.push_back({shard, {{id, false}}});
-  return view;
-}
+wire::View view_of(std::size_t node, std::uint64_t epoch, const std::vector<std::uint32_t>& leads,
+                   const std::vector<std::uint32_t>& follows = {});
 
 // -- What a user asks, and is told -----------------------------------------------------------------------------------
 
@@ -147,7 +125,7 @@ class Submitted {
     wire::Method method{};
     std::uint32_t shard = 0;
     TimePoint deadline{};
-    bool repeatable = true;
+    bool proves_leader = true;
     int told = 0;
     std::optional<Error> error;
     Version version;
@@ -165,6 +143,7 @@ struct OnWire {
   std::uint32_t shard = 0;
   core::OpId about{};  ///< The operation whose key it carries; for a probe, the one that waits.
   std::string level;   ///< Of a get.
+  bool probe = false;  ///< It is the session's own search for a leader.
   TimePoint started{};
   TimePoint deadline{};
   bool seen = false;       ///< By `expect`.
@@ -209,8 +188,8 @@ class Script {
   Script& operator=(const Script&) = delete;
 
   // Users.
-  Submitted put(std::uint32_t shard, Write write = {}) { return submit(wire::Method::put, shard, write); }
-  Submitted remove(std::uint32_t shard, Write write = {}) { return submit(wire::Method::remove, shard, write); }
+  Submitted put(std::uint32_t shard, Write write = {}) { return submit(a_put, shard, write); }
+  Submitted remove(std::uint32_t shard, Write write = {}) { return submit(a_remove, shard, write); }
   Submitted get(std::uint32_t shard, Read read = {});
   void cancel(const Submitted& operation) {
     session_.cancel(operation.id(), now_);
@@ -285,285 +264,5 @@ class Script {
   std::vector<core::WatchId> cancelled_streams_;
   std::map<std::uint32_t, std::string> leaders_;
 };
-
-// -- Users -----------------------------------------------------------------------------------------------------------
-
-inline Submitted Script::submit(wire::Method method, std::uint32_t shard, const Write& write) {
-  core::Request request;
-  request.method = method;
-  request.shard = shard;
-  request.has_idempotency_key = write.idempotent || write.users_idempotency;
-  request.user_idempotency_key = write.users_idempotency;
-  const std::string key = std::to_string(submitted_.size() + 1);
-  const std::string token = request.has_idempotency_key ? "token " + key : "";
-  request.payload = std::make_shared<const std::string>(method == wire::Method::put
-                                                            ? wire::encode(wire::PutRequest{key, "value", 0, token, {}})
-                                                            : wire::encode(wire::RemoveRequest{key, token}));
-  return submit(std::move(request), write.timeout, key);
-}
-
-inline Submitted Script::get(std::uint32_t shard, Read read) {
-  core::Request request;
-  request.method = wire::Method::get;
-  request.shard = shard;
-  request.consistency = read.consistency;
-  request.consistency_text = read.text;
-  const std::string key = std::to_string(submitted_.size() + 1);
-  request.payload = std::make_shared<const std::string>(wire::encode_get(key));
-  return submit(std::move(request), read.timeout, key);
-}
-
-// The key of an operation is its id: a request on the wire tells whom it is about.
-inline Submitted Script::submit(core::Request request, Duration timeout, std::string key) {
-  Submitted submitted;
-  Submitted::State& state = *submitted.state_;
-  state.id = request.id = core::OpId{std::stoull(key)};
-  state.method = request.method;
-  state.shard = request.shard;
-  state.repeatable = request.repeatable();
-  state.deadline = request.deadline = now_ + timeout;
-  request.submitted = now_;
-  submitted_.push_back(submitted);
-  core::Callback callback = callback_of(submitted);
-  session_.submit(std::move(request), std::move(callback), now_);
-  settle();
-  return submitted;
-}
-
-inline core::Callback Script::callback_of(const Submitted& submitted) {
-  const auto tell_once = [state = submitted.state_](auto& result, auto&& keep) {
-    REQUIRE(++state->told == 1);
-    if (result) {
-      keep(*state, *result);
-    } else {
-      state->error = std::move(result.error());
-    }
-    if (state->then) state->then();
-  };
-  const auto keep_version = [](auto& state, auto& value) { state.version = value.version; };
-  switch (submitted.state_->method) {
-    case wire::Method::put:
-      return PutCallback{[=](Result<Written> result) { tell_once(result, keep_version); }};
-    case wire::Method::remove:
-      return RemoveCallback{[=](Result<Removed> result) { tell_once(result, keep_version); }};
-    default:
-      return GetCallback{[=](Result<std::optional<Entry>> result) {
-        tell_once(result, [](auto& state, auto& entry) { state.entry = std::move(entry); });
-      }};
-  }
-}
-
-inline Called Script::drain() {
-  Called called;
-  session_.drain([times = called.times_] { ++*times; });
-  settle();
-  return called;
-}
-
-inline Readiness Script::wait_ready(Need need, Duration timeout) {
-  Readiness readiness;
-  session_.wait_ready(need, now_ + timeout, [result = readiness.result_](Result<void> told) {
-    REQUIRE(!*result);
-    *result = std::move(told);
-  });
-  settle();
-  return readiness;
-}
-
-inline std::size_t Script::pending() const {
-  std::size_t count = 0;
-  for (const Submitted& operation : submitted_) count += operation.pending() ? 1 : 0;
-  return count;
-}
-
-// -- Servers ---------------------------------------------------------------------------------------------------------
-
-inline OnWire Script::expect(wire::Method method, std::optional<std::size_t> node) {
-  for (auto& [id, request] : on_wire_) {
-    if (request.seen) continue;
-    request.seen = true;
-    REQUIRE(static_cast<int>(request.method) == static_cast<int>(method));
-    if (node) REQUIRE(request.node == *node);
-    return request;
-  }
-  FAIL("no request on the wire");
-  return {};
-}
-
-inline bool Script::quiet() const {
-  for (const auto& [id, request] : on_wire_) {
-    if (!request.seen) return false;
-  }
-  return true;
-}
-
-inline void Script::answer(const OnWire& request, Answer answer) {
-  REQUIRE(on_wire_.erase(request.id) == 1);
-  answer.id = request.id;
-  session_.on_reply(std::move(answer), now_);
-  settle();
-}
-
-inline std::vector<OnWire> Script::unanswered() const {
-  std::vector<OnWire> requests;
-  for (const auto& [id, request] : on_wire_) requests.push_back(request);
-  return requests;
-}
-
-inline void Script::show(std::size_t node, const wire::View& view) {
-  REQUIRE(streaming(node));
-  session_.on_view(streams_.at(node), view, now_);
-  settle();
-}
-
-inline void Script::end_stream(std::size_t node, int code, std::string text) {
-  REQUIRE(streaming(node));
-  const core::WatchId id = streams_.at(node);
-  streams_.erase(node);
-  session_.on_stream_end({id, code, std::move(text)}, now_);
-  settle();
-}
-
-inline void Script::end_cancelled_streams() {
-  for (const core::WatchId id : std::exchange(cancelled_streams_, {})) {
-    session_.on_stream_end({id, 1, "CANCELLED"}, now_);
-    settle();
-  }
-}
-
-// -- Time ------------------------------------------------------------------------------------------------------------
-
-inline void Script::wait(Duration time) {
-  const TimePoint end = now_ + time;
-  for (int turn = 0;; ++turn) {
-    REQUIRE(turn < 100'000);  // a timer that never stops
-    const std::optional<TimePoint> next = session_.next_deadline();
-    if (!next || *next > end) break;
-    now_ = std::max(now_, *next);
-    session_.advance_to(now_);
-    settle();
-  }
-  now_ = end;
-  session_.advance_to(now_);
-  settle();
-}
-
-inline void Script::oversleep(Duration time) {
-  now_ += time;
-  session_.advance_to(now_);
-  settle();
-}
-
-// -- What comes out of the session -----------------------------------------------------------------------------------
-
-inline void Script::settle() {
-  if (std::exchange(settling_, true)) return;  // a callback that submits: the outer loop goes on
-  for (;;) {
-    for (core::Action& action : session_.take_actions()) carry_out(std::move(action));
-    if (session_.deliveries().empty()) break;
-    core::Delivery delivery = std::move(session_.deliveries().front());
-    session_.deliveries().pop_front();
-    if (auto* completion = std::get_if<core::Completion>(&delivery)) {
-      tell(std::move(*completion));
-    } else if (auto* ready = std::get_if<core::ReadyResult>(&delivery)) {
-      ready->callback(std::move(ready->result));
-    } else if (auto* deferred = std::get_if<core::Deferred>(&delivery)) {
-      deferred->task();
-    } else if (auto* event = std::get_if<TopologyEvent>(&delivery)) {
-      record(std::move(*event));
-    } else if (auto* connection = std::get_if<ConnectionEvent>(&delivery)) {
-      connections.push_back(std::move(*connection));
-    } else if (auto* warning = std::get_if<WarningEvent>(&delivery)) {
-      warnings.push_back(std::move(*warning));
-    }
-  }
-  settling_ = false;
-}
-
-inline void Script::carry_out(core::Action action) {
-  if (auto* call = std::get_if<core::Call>(&action)) {
-    v1::GetRequest request;  // the key is the same field in all three requests; get ignores the others
-    REQUIRE(request.ParseFromString(call->method == wire::Method::get ? *call->payload + call->suffix
-                                                                      : wire::encode_get_of(*call->payload)));
-    OnWire entry;
-    entry.id = call->id;
-    entry.method = call->method;
-    entry.about = core::OpId{std::stoull(request.key())};
-    entry.level = request.consistency();
-    entry.shard = submitted_.at(std::stoull(request.key()) - 1).state_->shard;
-    entry.started = now_;
-    entry.deadline = call->deadline;
-    while (address_of(entry.node) != call->address) REQUIRE(++entry.node < options_.nodes.size());
-    check_start(*call, entry);
-    REQUIRE(on_wire_.emplace(call->id, std::move(entry)).second);
-  } else if (auto* watch = std::get_if<core::StartWatch>(&action)) {
-    std::size_t node = 0;
-    while (address_of(node) != watch->address) REQUIRE(++node < options_.nodes.size());
-    REQUIRE(streams_.emplace(node, watch->id).second);  // one stream per node
-  } else if (auto* cancelled_call = std::get_if<core::CancelCall>(&action)) {
-    OnWire& request = on_wire_.at(cancelled_call->id);
-    REQUIRE(!std::exchange(request.cancelled, true));
-    request.seen = true;  // nobody expects it any more
-  } else if (auto* cancelled_watch = std::get_if<core::CancelWatch>(&action)) {
-    const auto stream = std::find_if(streams_.begin(), streams_.end(),
-                                     [&](const auto& entry) { return entry.second == cancelled_watch->id; });
-    REQUIRE(stream != streams_.end());
-    cancelled_streams_.push_back(stream->second);
-    streams_.erase(stream);
-  }
-}
-
-/// No request starts out of time, for an operation that has ended, or beside another write of a lane.
-inline void Script::check_start(const core::Call& call, const OnWire& request) const {
-  const Submitted::State& state = *submitted_.at(static_cast<std::uint64_t>(request.about) - 1).state_;
-  REQUIRE(call.deadline > now_);
-  REQUIRE(state.told == 0);
-  if (call.method == state.method) REQUIRE(call.deadline <= state.deadline);
-  if (call.method == wire::Method::get) {
-    REQUIRE(call.deadline <= now_ + options_.retry.attempt_timeout);
-  } else {
-    REQUIRE(call.method == state.method);
-    std::uint32_t writes = 0;
-    for (const auto& [id, other] : on_wire_) {
-      if (other.method != wire::Method::get && other.shard == request.shard) ++writes;
-    }
-    const std::uint32_t limit = options_.writes.in_flight_per_shard;
-    REQUIRE((limit == 0 || writes < limit));
-  }
-}
-
-inline void Script::tell(core::Completion completion) {
-  std::visit(
-      [&](auto& callback) {
-        using Kind = std::decay_t<decltype(callback)>;
-        if constexpr (std::is_same_v<Kind, PutCallback>) {
-          callback(completion.outcome.map([](const core::Success& success) { return Written{success.version}; }));
-        } else if constexpr (std::is_same_v<Kind, RemoveCallback>) {
-          callback(completion.outcome.map([](const core::Success& success) { return Removed{success.version}; }));
-        } else if constexpr (std::is_same_v<Kind, GetCallback>) {
-          callback(completion.outcome.map([](const core::Success& success) { return success.entry; }));
-        } else {
-          FAIL("a completion without a callback");
-        }
-      },
-      completion.callback);
-}
-
-/// Each event begins where the last one ended, as a whole and for each shard.
-inline void Script::record(TopologyEvent event) {
-  REQUIRE(event.before);
-  REQUIRE(event.after);
-  REQUIRE(event.after->generation == event.before->generation + 1);
-  if (!topology.empty()) REQUIRE(event.before->generation == topology.back().after->generation);
-  for (const LeaderChange& change : event.leaders_changed) {
-    std::string& leader = leaders_[change.shard];
-    REQUIRE(change.before == leader);
-    REQUIRE(change.after != change.before);
-    leader = change.after;
-    const NodeView* now_leads = event.after->leader_of(change.shard);
-    REQUIRE((now_leads == nullptr ? std::string{} : now_leads->address) == leader);
-  }
-  topology.push_back(std::move(event));
-}
 
 }  // namespace norikv::test

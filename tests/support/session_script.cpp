@@ -1,0 +1,324 @@
+#include "support/session_script.hpp"
+
+#include <algorithm>
+
+#include "norikv.pb.h"
+
+namespace norikv::test {
+
+Answer written(std::uint64_t index) {
+  v1::PutResponse reply;
+  reply.mutable_version()->set_index(index);
+  return ok(reply.SerializeAsString());
+}
+
+Answer removed(std::uint64_t index) {
+  v1::DeleteResponse reply;
+  reply.set_tombstoned(true);
+  reply.mutable_version()->set_index(index);
+  return ok(reply.SerializeAsString());
+}
+
+Answer found(std::string value, std::uint64_t index) {
+  v1::GetResponse reply;
+  reply.set_value(std::move(value));
+  reply.mutable_version()->set_index(index);
+  return ok(reply.SerializeAsString());
+}
+
+wire::View view_of(std::size_t node, std::uint64_t epoch, const std::vector<std::uint32_t>& leads,
+                   const std::vector<std::uint32_t>& follows) {
+  const std::string id = "node" + std::to_string(node);
+  wire::View view{epoch, {{id, "0.0.0.0:7447", "unknown"}}, {}};
+  for (const std::uint32_t shard : leads) view.shards.push_back({shard, {{id, true}}});
+  for (const std::uint32_t shard : follows) view.shards.push_back({shard, {{id, false}}});
+  return view;
+}
+
+// -- Users -----------------------------------------------------------------------------------------------------------
+
+Submitted Script::submit(wire::Method method, std::uint32_t shard, const Write& write) {
+  core::Request request;
+  request.method = method;
+  request.shard = shard;
+  request.has_idempotency_key = write.idempotent || write.users_idempotency;
+  request.user_idempotency_key = write.users_idempotency;
+  const std::string key = std::to_string(submitted_.size() + 1);
+  const std::string token = request.has_idempotency_key ? "token " + key : "";
+  request.payload =
+      std::make_shared<const std::string>(method == a_put ? wire::encode(wire::PutRequest{key, "value", 0, token, {}})
+                                                          : wire::encode(wire::RemoveRequest{key, token}));
+  return submit(std::move(request), write.timeout, key);
+}
+
+Submitted Script::get(std::uint32_t shard, Read read) {
+  core::Request request;
+  request.method = a_get;
+  request.shard = shard;
+  request.consistency = read.consistency;
+  request.consistency_text = read.text;
+  const std::string key = std::to_string(submitted_.size() + 1);
+  request.payload = std::make_shared<const std::string>(wire::encode_get(key));
+  return submit(std::move(request), read.timeout, key);
+}
+
+// The key of an operation is its id: a request on the wire tells whom it is about.
+Submitted Script::submit(core::Request request, Duration timeout, std::string key) {
+  Submitted submitted;
+  Submitted::State& state = *submitted.state_;
+  state.id = request.id = core::OpId{std::stoull(key)};
+  state.method = request.method;
+  state.shard = request.shard;
+  state.proves_leader = request.proves_leader();
+  state.deadline = request.deadline = now_ + timeout;
+  request.submitted = now_;
+  submitted_.push_back(submitted);
+  core::Callback callback = callback_of(submitted);
+  session_.submit(std::move(request), std::move(callback), now_);
+  settle();
+  return submitted;
+}
+
+core::Callback Script::callback_of(const Submitted& submitted) {
+  const auto tell_once = [state = submitted.state_](auto& result, auto&& keep) {
+    REQUIRE(++state->told == 1);
+    if (result) {
+      keep(*state, *result);
+    } else {
+      state->error = std::move(result.error());
+    }
+    if (state->then) state->then();
+  };
+  const auto keep_version = [](auto& state, auto& value) { state.version = value.version; };
+  switch (submitted.state_->method) {
+    case a_put:
+      return PutCallback{[=](Result<Written> result) { tell_once(result, keep_version); }};
+    case a_remove:
+      return RemoveCallback{[=](Result<Removed> result) { tell_once(result, keep_version); }};
+    default:
+      return GetCallback{[=](Result<std::optional<Entry>> result) {
+        tell_once(result, [](auto& state, auto& entry) { state.entry = std::move(entry); });
+      }};
+  }
+}
+
+Called Script::drain() {
+  Called called;
+  session_.drain([times = called.times_] { ++*times; });
+  settle();
+  return called;
+}
+
+Readiness Script::wait_ready(Need need, Duration timeout) {
+  Readiness readiness;
+  session_.wait_ready(need, now_ + timeout, [result = readiness.result_](Result<void> told) {
+    REQUIRE(!*result);
+    *result = std::move(told);
+  });
+  settle();
+  return readiness;
+}
+
+std::size_t Script::pending() const {
+  std::size_t count = 0;
+  for (const Submitted& operation : submitted_) count += operation.pending() ? 1 : 0;
+  return count;
+}
+
+// -- Servers ---------------------------------------------------------------------------------------------------------
+
+OnWire Script::expect(wire::Method method, std::optional<std::size_t> node) {
+  for (auto& [id, request] : on_wire_) {
+    if (request.seen) continue;
+    request.seen = true;
+    REQUIRE(static_cast<int>(request.method) == static_cast<int>(method));
+    if (node) REQUIRE(request.node == *node);
+    return request;
+  }
+  FAIL("no request on the wire");
+  return {};
+}
+
+bool Script::quiet() const {
+  for (const auto& [id, request] : on_wire_) {
+    if (!request.seen) return false;
+  }
+  return true;
+}
+
+void Script::answer(const OnWire& request, Answer answer) {
+  REQUIRE(on_wire_.erase(request.id) == 1);
+  answer.id = request.id;
+  session_.on_reply(std::move(answer), now_);
+  settle();
+}
+
+std::vector<OnWire> Script::unanswered() const {
+  std::vector<OnWire> requests;
+  for (const auto& [id, request] : on_wire_) requests.push_back(request);
+  return requests;
+}
+
+void Script::show(std::size_t node, const wire::View& view) {
+  REQUIRE(streaming(node));
+  session_.on_view(streams_.at(node), view, now_);
+  settle();
+}
+
+void Script::end_stream(std::size_t node, int code, std::string text) {
+  REQUIRE(streaming(node));
+  const core::WatchId id = streams_.at(node);
+  streams_.erase(node);
+  session_.on_stream_end({id, code, std::move(text)}, now_);
+  settle();
+}
+
+void Script::end_cancelled_streams() {
+  for (const core::WatchId id : std::exchange(cancelled_streams_, {})) {
+    session_.on_stream_end({id, 1, "CANCELLED"}, now_);
+    settle();
+  }
+}
+
+// -- Time ------------------------------------------------------------------------------------------------------------
+
+void Script::wait(Duration time) {
+  const TimePoint end = now_ + time;
+  for (int turn = 0;; ++turn) {
+    REQUIRE(turn < 100'000);  // a timer that never stops
+    const std::optional<TimePoint> next = session_.next_deadline();
+    if (!next || *next > end) break;
+    now_ = std::max(now_, *next);
+    session_.advance_to(now_);
+    settle();
+  }
+  now_ = end;
+  session_.advance_to(now_);
+  settle();
+}
+
+void Script::oversleep(Duration time) {
+  now_ += time;
+  session_.advance_to(now_);
+  settle();
+}
+
+// -- What comes out of the session -----------------------------------------------------------------------------------
+
+void Script::settle() {
+  if (std::exchange(settling_, true)) return;  // a callback that submits: the outer loop goes on
+  for (;;) {
+    for (core::Action& action : session_.take_actions()) carry_out(std::move(action));
+    if (session_.deliveries().empty()) break;
+    core::Delivery delivery = std::move(session_.deliveries().front());
+    session_.deliveries().pop_front();
+    if (auto* completion = std::get_if<core::Completion>(&delivery)) {
+      tell(std::move(*completion));
+    } else if (auto* ready = std::get_if<core::ReadyResult>(&delivery)) {
+      ready->callback(std::move(ready->result));
+    } else if (auto* deferred = std::get_if<core::Deferred>(&delivery)) {
+      deferred->task();
+    } else if (auto* event = std::get_if<TopologyEvent>(&delivery)) {
+      record(std::move(*event));
+    } else if (auto* connection = std::get_if<ConnectionEvent>(&delivery)) {
+      connections.push_back(std::move(*connection));
+    } else if (auto* warning = std::get_if<WarningEvent>(&delivery)) {
+      warnings.push_back(std::move(*warning));
+    }
+  }
+  settling_ = false;
+}
+
+void Script::carry_out(core::Action action) {
+  if (auto* call = std::get_if<core::Call>(&action)) {
+    v1::GetRequest request;  // the key is the same field in all three requests; get ignores the others
+    REQUIRE(request.ParseFromString(call->method == a_get ? *call->payload + call->suffix
+                                                          : wire::encode_get_of(*call->payload)));
+    OnWire entry;
+    entry.id = call->id;
+    entry.method = call->method;
+    entry.about = core::OpId{std::stoull(request.key())};
+    entry.level = request.consistency();
+    const Submitted::State& state = *submitted_.at(std::stoull(request.key()) - 1).state_;
+    entry.shard = state.shard;
+    // Gets that need a leader ask for it themselves; a probe is sent for all others.
+    const bool of_leaders = entry.level.empty() || entry.level == "lease";
+    entry.probe = call->method == a_get && (state.method != a_get || (of_leaders && !state.proves_leader));
+    entry.started = now_;
+    entry.deadline = call->deadline;
+    while (address_of(entry.node) != call->address) REQUIRE(++entry.node < options_.nodes.size());
+    check_start(*call, entry);
+    REQUIRE(on_wire_.emplace(call->id, std::move(entry)).second);
+  } else if (auto* watch = std::get_if<core::StartWatch>(&action)) {
+    std::size_t node = 0;
+    while (address_of(node) != watch->address) REQUIRE(++node < options_.nodes.size());
+    REQUIRE(streams_.emplace(node, watch->id).second);  // one stream per node
+  } else if (auto* cancelled_call = std::get_if<core::CancelCall>(&action)) {
+    OnWire& request = on_wire_.at(cancelled_call->id);
+    REQUIRE(!std::exchange(request.cancelled, true));
+    request.seen = true;  // nobody expects it any more
+  } else if (auto* cancelled_watch = std::get_if<core::CancelWatch>(&action)) {
+    const auto stream = std::find_if(streams_.begin(), streams_.end(),
+                                     [&](const auto& entry) { return entry.second == cancelled_watch->id; });
+    REQUIRE(stream != streams_.end());
+    cancelled_streams_.push_back(stream->second);
+    streams_.erase(stream);
+  }
+}
+
+/// No request starts out of time, for an operation that has ended, or beside another write of a lane.
+void Script::check_start(const core::Call& call, const OnWire& request) const {
+  const Submitted::State& state = *submitted_.at(static_cast<std::uint64_t>(request.about) - 1).state_;
+  REQUIRE(call.deadline > now_);
+  if (!request.probe) {
+    REQUIRE(state.told == 0);
+    REQUIRE(call.deadline <= state.deadline);
+  }
+  if (call.method == a_get) {
+    REQUIRE(call.deadline <= now_ + options_.retry.attempt_timeout);
+  } else {
+    REQUIRE(call.method == state.method);
+    std::uint32_t writes = 0;
+    for (const auto& [id, other] : on_wire_) {
+      if (other.method != a_get && other.shard == request.shard) ++writes;
+    }
+    const std::uint32_t limit = options_.writes.in_flight_per_shard;
+    REQUIRE((limit == 0 || writes < limit));
+  }
+}
+
+void Script::tell(core::Completion completion) {
+  std::visit(
+      [&](auto& callback) {
+        using Kind = std::decay_t<decltype(callback)>;
+        if constexpr (std::is_same_v<Kind, PutCallback>) {
+          callback(completion.outcome.map([](const core::Success& success) { return Written{success.version}; }));
+        } else if constexpr (std::is_same_v<Kind, RemoveCallback>) {
+          callback(completion.outcome.map([](const core::Success& success) { return Removed{success.version}; }));
+        } else if constexpr (std::is_same_v<Kind, GetCallback>) {
+          callback(completion.outcome.map([](const core::Success& success) { return success.entry; }));
+        } else {
+          FAIL("a completion without a callback");
+        }
+      },
+      completion.callback);
+}
+
+/// Each event begins where the last one ended, as a whole and for each shard.
+void Script::record(TopologyEvent event) {
+  REQUIRE(event.before);
+  REQUIRE(event.after);
+  REQUIRE(event.after->generation == event.before->generation + 1);
+  if (!topology.empty()) REQUIRE(event.before->generation == topology.back().after->generation);
+  for (const LeaderChange& change : event.leaders_changed) {
+    std::string& leader = leaders_[change.shard];
+    REQUIRE(change.before == leader);
+    REQUIRE(change.after != change.before);
+    leader = change.after;
+    const NodeView* now_leads = event.after->leader_of(change.shard);
+    REQUIRE((now_leads == nullptr ? std::string{} : now_leads->address) == leader);
+  }
+  topology.push_back(std::move(event));
+}
+
+}  // namespace norikv::test

@@ -1,0 +1,48 @@
+#include "core/collision_detector.hpp"
+
+#include "support/catch.hpp"
+
+using namespace norikv;
+using namespace norikv::core;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr TimePoint start{1h};
+
+CollisionDetector::Write write(std::uint64_t operation, std::uint64_t index, Duration begin, Duration end,
+                               std::size_t node = 0) {
+  return {operation, node, {0, index}, start + begin, start + end};
+}
+
+}  // namespace
+
+TEST_CASE("Two overlapping writes of one version collide") {
+  CollisionDetector detector;
+  CHECK_FALSE(detector.acknowledge(1, write(1, 5, 0ms, 100ms)));
+  const auto other = detector.acknowledge(1, write(2, 5, 2ms, 102ms));
+  REQUIRE(other);
+  CHECK(other->operation == 1);
+}
+
+TEST_CASE("Different versions, shards or nodes do not collide") {
+  CollisionDetector detector;
+  CHECK_FALSE(detector.acknowledge(1, write(1, 5, 0ms, 100ms)));
+  CHECK_FALSE(detector.acknowledge(1, write(2, 6, 2ms, 102ms)));
+  CHECK_FALSE(detector.acknowledge(2, write(3, 5, 2ms, 102ms)));
+  CHECK_FALSE(detector.acknowledge(1, write(4, 5, 2ms, 102ms, 1)));
+}
+
+TEST_CASE("Writes one after the other may share a version: the server was restarted in between") {
+  CollisionDetector detector;
+  CHECK_FALSE(detector.acknowledge(1, write(1, 5, 0ms, 100ms)));
+  CHECK_FALSE(detector.acknowledge(1, write(2, 5, 100ms, 200ms)));
+}
+
+TEST_CASE("The last of many overlapping writes is compared with all of them") {
+  CollisionDetector detector;
+  for (std::uint64_t i = 0; i < 63; ++i) CHECK_FALSE(detector.acknowledge(1, write(i, i, 0ms, 100ms)));
+  const auto other = detector.acknowledge(1, write(100, 0, 1ms, 101ms));
+  REQUIRE(other);
+  CHECK(other->operation == 0);
+}
