@@ -48,9 +48,8 @@ class Consumers(unittest.TestCase):
         cls.folder = Path(tempfile.mkdtemp(prefix="norikv-consumers-"))
         cls.addClassCleanup(shutil.rmtree, cls.folder)
         run("meson", "install", "-C", build, "--no-rebuild", "--destdir", cls.folder / "image")
-        config = next((cls.folder / "image").rglob("norikv-config.cmake"))
-        cls.libdir = config.parents[2]
-        cls.prefix = next(parent for parent in config.parents if (parent / "include").is_dir())
+        cls.libdir = next((cls.folder / "image").rglob("norikv.pc")).parents[1]
+        cls.prefix = next(parent for parent in cls.libdir.parents if (parent / "include").is_dir())
         cls.pkg_config = {"PKG_CONFIG_PATH": cls.libdir / "pkgconfig"}
 
     def test_pkg_config(self):
