@@ -13,20 +13,6 @@ using Kind = RequestOp::Decision::Kind;
 constexpr std::size_t first_attempts_kept = 4;
 constexpr std::size_t max_detail = 200;  // of a foreign text, in an error of ours
 
-std::string_view while_doing(Phase phase) {
-  switch (phase) {
-    case Phase::queued:
-      return "while it was queued";
-    case Phase::awaiting_leader:
-      return "while it waited for the shard's leader";
-    case Phase::backing_off:
-      return "between two attempts";
-    case Phase::sent:
-      return "while the request was on the wire";
-  }
-  return "";
-}
-
 }  // namespace
 
 RequestOp::Decision RequestOp::after(const Verdict& verdict, const RetryOptions& retry, const Router& router,
@@ -103,10 +89,6 @@ Error RequestOp::ended(ErrorCode code, std::string_view why) const {
   Error error;
   error.code = code;
   error.message = why;
-  if (code == ErrorCode::deadline_exceeded || code == ErrorCode::cancelled || code == ErrorCode::closed) {
-    error.message += ' ';
-    error.message += while_doing(phase);
-  }
   error.shard = request.shard;
   error.phase = phase;
   if (!attempts.empty()) error.node = attempts.back().node;

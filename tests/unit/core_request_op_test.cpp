@@ -137,11 +137,12 @@ TEST_CASE("A write on the wire may be applied, a queued one not, and a read neve
   CHECK_FALSE(read.op.ended(ErrorCode::cancelled, "cancelled").maybe_applied);
 }
 
-TEST_CASE("An end from outside says in its message how far the operation was") {
+TEST_CASE("An end from outside tells how far the operation was, once") {
   Trial write{wire::Method::put};
   write.op.phase = Phase::awaiting_leader;
-  CHECK(write.op.ended(ErrorCode::deadline_exceeded, "out of time").message ==
-        "out of time while it waited for the shard's leader");
+  const Error error = write.op.ended(ErrorCode::deadline_exceeded, "out of time");
+  CHECK(error.phase == Phase::awaiting_leader);
+  CHECK(error.describe().starts_with("deadline_exceeded: out of time; while its shard had no known leader"));
   CHECK(write.op.ended(ErrorCode::overloaded, "too many").message == "too many");
 }
 
