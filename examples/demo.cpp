@@ -27,7 +27,7 @@ double milliseconds(norikv::Duration time) { return std::chrono::duration<double
 /// "1,234,567"
 std::string grouped(std::uint64_t number) {
   std::string text = std::to_string(number);
-  for (std::size_t digits = 3; digits < text.size(); digits += 4) text.insert(text.size() - digits, ",");
+  for (std::size_t digits = 3; digits < text.size(); digits += 4) text.insert(text.size() - digits, 1, ',');
   return text;
 }
 
