@@ -41,7 +41,7 @@ bool closing(const Handle& handle) noexcept {
 /// the two atomics.
 ///
 /// A host that walks its loop may close our handles. They are then replaced as soon as there is something to carry
-/// (`revive`); the old ones stay in `blocks` to the end, for nobody tells when libuv is through with them.
+/// (`revive_if_closed`); the old ones stay in `blocks` to the end, for nobody tells when libuv is through with them.
 struct EventLoop::State {
   State(uv_loop_t* on, TurnHandler& handles_turns) : loop(on), handler(handles_turns) {}
 
@@ -52,7 +52,7 @@ struct EventLoop::State {
   void apply_hold();
   void tasks_are_known();
   void revive_if_closed();
-  void close_handles();
+  void close_handles(Handles& block);
   void start_farewell();
   void on_farewell();
   void record_thread();
@@ -95,17 +95,16 @@ int EventLoop::State::open() {
 }
 
 void EventLoop::State::revive_if_closed() {
-  Handles& current = *handles;
-  if (closing_down || (!closing(current.async) && !closing(current.timer))) return;
-  mailbox.shut();
-  close_handles();
+  Handles& old = *handles;
+  if (closing_down || (!closing(old.async) && !closing(old.timer))) return;
   if (open() != 0) return;  // out of descriptors; `close` gets by without
+  close_handles(old);
   apply_hold();
   if (timer_at) start_timer();
 }
 
-void EventLoop::State::close_handles() {
-  for (uv_handle_t* handle : {base(&handles.load()->async), base(&handles.load()->timer)}) {
+void EventLoop::State::close_handles(Handles& block) {
+  for (uv_handle_t* handle : {base(&block.async), base(&block.timer)}) {
     if (uv_is_closing(handle) != 0) continue;
     ++closes_pending;
     uv_close(handle, [](uv_handle_t* closed) { --static_cast<State*>(closed->data)->closes_pending; });
@@ -256,7 +255,7 @@ void EventLoop::close(UniqueFunction<void()> done) {
   state.closing_down = true;
   state.done = std::move(done);
   state.mailbox.shut();
-  state.close_handles();
+  state.close_handles(*state.handles);
   state.start_farewell();
 }
 

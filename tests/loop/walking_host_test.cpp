@@ -151,6 +151,20 @@ TEST_CASE("Holding brings back the posts of other threads that a host's walk sto
   CHECK(host.run_until([&] { return ran_later; }));
 }
 
+TEST_CASE("A post that races with the return of the handles is not lost", "[walk]") {
+  LoopFixture host;
+  Guest guest(host);
+  guest.settle();
+  for (int round = 0; round < 300; ++round) {
+    bool ran = false;
+    host.close_every_handle();
+    std::thread producer([&] { static_cast<void>(guest->post([&] { ran = true; })); });
+    guest->hold(true);
+    CHECK(host.run_until([&] { return ran; }));
+    producer.join();
+  }
+}
+
 TEST_CASE("Holding brings back the timer that a host's walk stopped", "[walk]") {
   LoopFixture host;
   Guest guest(host);
