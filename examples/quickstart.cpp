@@ -16,7 +16,7 @@ int main() {
   if (!client) return complain(client.error()), 1;
 
   int status = 1;
-  client->put("user:alice", "hello", {.ttl = 30s}, [&](norikv::Result<norikv::Written> written) {
+  client->put("user:alice", "hello", {.ttl = 1h}, [&](norikv::Result<norikv::Written> written) {
     if (!written) return complain(written.error());
     client->get("user:alice", [&](norikv::Result<std::optional<norikv::Entry>> found) {
       if (!found) return complain(found.error());
