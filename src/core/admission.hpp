@@ -17,6 +17,7 @@ class Admission {
 
   /// [any thread] Takes a place for an operation of so many bytes. False: nothing was taken.
   [[nodiscard]] bool try_admit(std::size_t bytes) {
+    if (bytes > largest_.load(std::memory_order_relaxed)) largest_.store(bytes, std::memory_order_relaxed);
     if (operations_.fetch_add(1, std::memory_order_relaxed) < limits_.operations) {
       if (bytes_.fetch_add(bytes, std::memory_order_relaxed) + bytes <= limits_.bytes) return true;
       bytes_.fetch_sub(bytes, std::memory_order_relaxed);
@@ -35,7 +36,11 @@ class Admission {
   [[nodiscard]] std::size_t operations() const { return operations_.load(std::memory_order_relaxed); }
   [[nodiscard]] std::size_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
   [[nodiscard]] bool has_room(std::size_t operations = 1) const {
-    return this->operations() + operations <= limits_.operations && bytes() < limits_.bytes;
+    const std::size_t held = bytes();
+    // The next operations are taken to be as large as the largest so far; an empty client has room for whatever fits at
+    // all.
+    return this->operations() + operations <= limits_.operations &&
+           (held == 0 || held + operations * largest_.load(std::memory_order_relaxed) <= limits_.bytes);
   }
   /// [any thread] Whether enough has ended to call the client free again: three quarters of both limits, so that a
   /// producer at the limit does not flap.
@@ -71,6 +76,8 @@ class Admission {
   LimitOptions limits_;
   std::atomic<std::size_t> operations_{0};
   std::atomic<std::size_t> bytes_{0};
+  std::atomic<std::size_t> largest_{
+      0};  // of all operations so far; a guess at the next one, so a lost race is harmless
   std::deque<Waiter> waiters_;
 };
 

@@ -25,6 +25,11 @@ class CollisionDetector {
   /// which the server answers with the version of whatever used the key before.
   [[nodiscard]] std::optional<Write> acknowledge(std::uint32_t shard, const Write& write);
 
+  /// No write is under way that could have overlapped those of the shard so far.
+  void forget(std::uint32_t shard) { recent_.erase(shard); }
+  /// Shards whose writes are remembered.
+  [[nodiscard]] std::size_t size() const { return recent_.size(); }
+
  private:
   // More writes of one shard than this don't overlap: the server's window is a few milliseconds.
   static constexpr std::size_t remembered = 64;

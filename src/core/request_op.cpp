@@ -11,6 +11,12 @@ namespace {
 using Kind = RequestOp::Decision::Kind;
 
 constexpr std::size_t first_attempts_kept = 4;
+// Errors that speak of the node, not of the request.
+bool node_is_unfit(ErrorCode code) {
+  return code == ErrorCode::not_supported || code == ErrorCode::protocol || code == ErrorCode::permission_denied ||
+         code == ErrorCode::unauthenticated;
+}
+
 constexpr std::size_t max_detail = 200;  // of a foreign text, in an error of ours
 
 }  // namespace
@@ -47,13 +53,20 @@ RequestOp::Decision RequestOp::after(const Verdict& verdict, const RetryOptions&
         prefer.reset();
       if (round_goes_on) return {Kind::route, now};
       const Backoff& backoff = verdict.failure == Failure::throttled ? retry.throttled : retry.ambiguous;
-      return wait(backoff, ambiguous_ - 1, verdict.applied_unknown ? settle : Duration{0}, now, fraction);
+      const Duration settled = verdict.applied_unknown ? settle : Duration{0};
+      return wait(backoff, ambiguous_ - 1, std::max(settled, verdict.pause), now, fraction);
     }
     case Failure::unknown_level:
       if (request.consistency_text || ++dialects_refused_ == 2) return {};
       return {Kind::repeat, now};
-    case Failure::missing:
     case Failure::permanent:
+      // A probe that met a node which is no use at all asks the others, as long as they are.
+      if (probing && node_is_unfit(verdict.code)) {
+        if (round_goes_on) return {Kind::route, now};
+        if (refusals_ > 0) return wait(retry.not_leader, refusals_ - 1, Duration{0}, now, fraction);
+      }
+      return {};
+    case Failure::missing:
       return {};
   }
   return {};

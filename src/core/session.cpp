@@ -23,7 +23,8 @@ Session::Session(const ClientOptions& options, std::uint64_t seed)
       cluster_(options.nodes, options.total_shards),
       router_(cluster_),
       lanes_(options.writes),
-      dialects_(options.nodes.size(), Dialect::server) {
+      dialects_(options.nodes.size(), Dialect::server),
+      silent_calls_(options.nodes.size(), 0) {
   if (!options.connection.watch_topology) return;
   watches_.reserve(options.nodes.size());
   for (std::size_t node = 0; node < options.nodes.size(); ++node)
@@ -153,9 +154,10 @@ void Session::finish(OpId id, Outcome outcome, TimePoint now) {
 void Session::fail(OpId id, ErrorCode code, std::string_view why, TimePoint now) {
   RequestOp* op = find(id);
   if (op == nullptr) return;
+  std::optional<CallRecord> unanswered;
   if (op->call != CallId{}) {
-    const CallRecord& call = calls_.at(op->call);
-    op->record_attempt(cluster_.address(call.node), code, "no answer yet", now - call.started);
+    unanswered = calls_.at(op->call);
+    op->record_attempt(cluster_.address(unanswered->node), code, "no answer yet", now - unanswered->started);
   }
   Error error = op->ended(code, why);
   const auto discovery = discoveries_.find(op->request.shard);
@@ -166,6 +168,7 @@ void Session::fail(OpId id, ErrorCode code, std::string_view why, TimePoint now)
     if (error.node.empty() && !error.attempts.empty()) error.node = error.attempts.back().node;
   }
   finish(id, tl::make_unexpected(std::move(error)), now);
+  if (unanswered && code == ErrorCode::deadline_exceeded) on_silence(*unanswered, now);
 }
 
 void Session::count(const RequestOp& op, const Outcome& outcome, TimePoint now) {

@@ -95,9 +95,11 @@ class Session {
 
   /// What is kept at this moment: without topology streams all of it is 0 once everything has come home.
   struct Held {
-    std::size_t operations = 0, calls = 0, searches = 0, timers = 0;
+    std::size_t operations = 0, calls = 0, searches = 0, timers = 0, remembered_writes = 0;
   };
-  [[nodiscard]] Held held() const { return {operations_.size(), calls_.size(), discoveries_.size(), timers_.size()}; }
+  [[nodiscard]] Held held() const {
+    return {operations_.size(), calls_.size(), discoveries_.size(), timers_.size(), collisions_.size()};
+  }
 
   [[nodiscard]] const std::shared_ptr<const ClusterView>& cluster() const { return cluster_.snapshot(); }
   [[nodiscard]] const Counters& counters() const { return counters_; }
@@ -162,7 +164,8 @@ class Session {
   void on_failure(RequestOp& op, const CallRecord& call, const Verdict& verdict, const Metadata& metadata,
                   TimePoint now);
   void learn_from_failure(RequestOp& op, const CallRecord& call, const Verdict& verdict, const Metadata& metadata,
-                          TimePoint now);
+                          const RequestOp::Decision& decision, TimePoint now);
+  void on_silence(const CallRecord& call, TimePoint now);
   void detect_collision(const RequestOp& op, const CallRecord& call, Version version, TimePoint now);
 
   // session_cluster.cpp: what is known about the cluster
@@ -188,6 +191,7 @@ class Session {
   std::unordered_map<std::uint32_t, Discovery> discoveries_;
   std::vector<Watch> watches_;  // by node; empty without topology streams
   std::vector<Dialect> dialects_;
+  std::vector<std::uint32_t> silent_calls_;  // by node: calls in a row that ran out of time
   std::unordered_map<WatchId, std::size_t> streams_;
   std::unordered_map<std::uint32_t, TimerId> lane_timers_;  // by shard
   std::map<std::uint64_t, ReadyWaiter> ready_;

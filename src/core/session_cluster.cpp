@@ -1,6 +1,7 @@
 #include <utility>
 
 #include "core/session.hpp"
+#include "util/text.hpp"
 
 namespace norikv::core {
 namespace {
@@ -39,7 +40,7 @@ void Session::on_stream_end(const StreamEnd& end, TimePoint now) {
   Watch& watch = watches_[node];
   watch.stream.reset();
   if (closing_) return;
-  const std::string detail = end.message.empty() ? "status " + std::to_string(end.status) : end.message;
+  const std::string detail = end.message.empty() ? "status " + std::to_string(end.status) : util::one_line(end.message);
   if (watch.op.state() == ConnectionState::connected || watch.op.state() == ConnectionState::silent) {
     deliveries_.emplace_back(
         ConnectionEvent{EventKind::change, cluster_.address(node), ConnectionState::lost, detail, std::nullopt});
@@ -102,6 +103,7 @@ void Session::apply(const ClusterState::Change& change, TimePoint now) {
 }
 
 void Session::node_answered(std::size_t node, TimePoint now) {
+  silent_calls_[node] = 0;
   apply(cluster_.on_health(node, NodeHealth::up, "answer of " + cluster_.address(node)), now);
 }
 

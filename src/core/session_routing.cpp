@@ -128,7 +128,11 @@ void Session::leave_discovery(RequestOp& op) {
   const auto found = discoveries_.find(op.request.shard);
   if (found == discoveries_.end()) return;
   if (std::exchange(op.probing, false) && found->second.prober == op.request.id) found->second.prober.reset();
-  if (op.phase == Phase::awaiting_leader) std::erase(found->second.waiters, op.request.id);
+  if (op.phase != Phase::awaiting_leader) return;
+  std::deque<OpId>& waiters = found->second.waiters;
+  // Mostly it is the first one: those who wait end in the order of their deadlines.
+  const auto place = std::find(waiters.begin(), waiters.end(), op.request.id);
+  if (place != waiters.end()) waiters.erase(place);
 }
 
 void Session::release_waiters(std::uint32_t shard, TimePoint now) {
@@ -181,6 +185,7 @@ void Session::on_success(RequestOp& op, const CallRecord& call, Success success,
   if (!op.is_read()) {
     lanes_.observe(now - call.started);
     detect_collision(op, call, success.version, now);
+    if (lanes_.taken(shard) == 1) collisions_.forget(shard);  // this one was alone at its end
   }
   node_answered(call.node, now);
   if (op.request.proves_leader()) apply(cluster_.on_leader_answer(shard, call.node, call.started, now), now);
@@ -202,13 +207,13 @@ void Session::on_failure(RequestOp& op, const CallRecord& call, const Verdict& v
   if (verdict.failure == Failure::unknown_level && !op.request.consistency_text && dialects_[call.node] == op.dialect)
     dialects_[call.node] = other(op.dialect);
 
-  learn_from_failure(op, call, verdict, metadata, now);
+  learn_from_failure(op, call, verdict, metadata, decision, now);
   // What was learned may have ended this operation (a probe whose question is answered) or sent it on its way.
   if (RequestOp* still = find(id); still != nullptr && still->call == CallId{}) carry_out(*still, decision, now);
 }
 
 void Session::learn_from_failure(RequestOp& op, const CallRecord& call, const Verdict& verdict,
-                                 const Metadata& metadata, TimePoint now) {
+                                 const Metadata& metadata, const RequestOp::Decision& decision, TimePoint now) {
   const std::uint32_t shard = op.request.shard;
   const std::string& address = cluster_.address(call.node);
   if (verdict.node_answered) node_answered(call.node, now);
@@ -227,8 +232,8 @@ void Session::learn_from_failure(RequestOp& op, const CallRecord& call, const Ve
     case Failure::ambiguous:
       if (op.probing && verdict.node_answered) break;
       // A lost connection says so at once; silence only the second time.
-      if (verdict.node_answered || (verdict.code == ErrorCode::deadline_exceeded && op.ambiguous_attempts() < 2))
-        return;
+      if (verdict.node_answered) return;
+      if (verdict.code == ErrorCode::deadline_exceeded) return on_silence(call, now);
       return apply(cluster_.on_refusal(shard, call.node, "no answer of " + address, call.started, now), now);
     case Failure::throttled:
       return;
@@ -236,12 +241,21 @@ void Session::learn_from_failure(RequestOp& op, const CallRecord& call, const Ve
       if (!op.every_dialect_refused()) return;
       break;
     case Failure::missing:
+      break;
     case Failure::permanent:
+      if (decision.kind != RequestOp::Decision::Kind::finish) return;  // the probe asks other nodes
       break;
   }
   // A node that fails a probe in any other way has at least tried to serve the shard: let those who wait ask it
   // themselves.
   if (op.probing) apply(cluster_.on_leader_answer(shard, call.node, call.started, now), now);
+}
+
+void Session::on_silence(const CallRecord& call, TimePoint now) {
+  // Once may be a slow request, or little patience; twice in a row, whoever asked, is a node to look past.
+  if (++silent_calls_[call.node] < 2) return;
+  apply(cluster_.on_refusal(call.shard, call.node, "no answer of " + cluster_.address(call.node), call.started, now),
+        now);
 }
 
 void Session::carry_out(RequestOp& op, const RequestOp::Decision& decision, TimePoint now) {

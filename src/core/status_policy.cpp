@@ -1,5 +1,6 @@
 #include "core/status_policy.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <string_view>
 
@@ -30,13 +31,21 @@ enum Status : int {
 // "NOT_LEADER", "NOT_LEADER: CAS requires leader", and the vector service's "Not leader".
 bool says_not_leader(std::string_view text) { return text.starts_with("NOT_LEADER") || text.starts_with("Not leader"); }
 
-Verdict refused(Failure failure, ErrorCode code) { return {failure, code, false, true, {}, {}}; }
+Verdict verdict_of(Failure failure, ErrorCode code, bool applied_unknown, bool node_answered) {
+  Verdict verdict;
+  verdict.failure = failure;
+  verdict.code = code;
+  verdict.applied_unknown = applied_unknown;
+  verdict.node_answered = node_answered;
+  return verdict;
+}
+Verdict refused(Failure failure, ErrorCode code) { return verdict_of(failure, code, false, true); }
 Verdict uncertain(Failure failure, ErrorCode code, Effect effect) {
-  return {failure, code, effect == Effect::write, true, {}, {}};
+  return verdict_of(failure, code, effect == Effect::write, true);
 }
 // A status that gRPC itself makes when a connection breaks or time runs out: no sign of life from the node.
 Verdict silent(ErrorCode code, Effect effect) {
-  return {Failure::ambiguous, code, effect == Effect::write, false, {}, {}};
+  return verdict_of(Failure::ambiguous, code, effect == Effect::write, false);
 }
 
 Verdict classify_precondition(std::string_view text) {
@@ -103,19 +112,31 @@ Verdict classify(const Reply& reply, Effect effect) {
     verdict = classify_status(reply, effect);
   } else {
     // What was not processed can't have been applied, whatever the status says.
-    verdict = {Failure::unavailable,
-               reply.status == deadline_exceeded ? ErrorCode::deadline_exceeded : ErrorCode::unavailable,
-               false,
-               false,
-               {},
-               {}};
+    const bool late = reply.status == deadline_exceeded;
+    verdict =
+        verdict_of(Failure::unavailable, late ? ErrorCode::deadline_exceeded : ErrorCode::unavailable, false, false);
   }
+  verdict.pause = parse_pushback(reply.metadata);
   verdict.detail = util::one_line(reply.message);  // of foreign text only what fits into a line of ours
   return verdict;
 }
 
 Verdict malformed(std::string detail, Effect effect) {
-  return {Failure::permanent, ErrorCode::protocol, effect == Effect::write, true, std::move(detail), {}};
+  Verdict verdict = uncertain(Failure::permanent, ErrorCode::protocol, effect);
+  verdict.detail = std::move(detail);
+  return verdict;
+}
+
+Duration parse_pushback(const Metadata& metadata) {
+  for (const auto& [key, value] : metadata) {
+    if (key != "grpc-retry-pushback-ms") continue;
+    std::int64_t number = 0;
+    const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+    if (error != std::errc{} || end != value.data() + value.size()) return Duration{0};
+    constexpr std::int64_t longest = std::chrono::duration_cast<std::chrono::milliseconds>(max_pushback).count();
+    return std::chrono::milliseconds{number < 0 ? longest : std::min(number, longest)};
+  }
+  return Duration{0};
 }
 
 std::optional<VersionMismatch> parse_version_mismatch(std::string_view text) {

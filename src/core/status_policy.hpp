@@ -32,6 +32,7 @@ struct Verdict {
   bool node_answered = false;    ///< The server itself spoke, not the transport.
   std::string detail;            ///< The server's or transport's words.
   std::optional<VersionMismatch> mismatch;
+  Duration pause{0};  ///< The server asks not to come back earlier (`grpc-retry-pushback-ms`).
 };
 
 /// Classifies a reply with a status other than OK, by the table of the server's texts. For a write every code that is
@@ -41,6 +42,11 @@ struct Verdict {
 
 /// The verdict on an OK reply that is missing or does not decode.
 [[nodiscard]] Verdict malformed(std::string detail, Effect effect);
+
+/// The pause that a reply's metadata asks for, from 0 to `max_pushback`; a negative number means "not again", which is
+/// the longest pause.
+[[nodiscard]] Duration parse_pushback(const Metadata& metadata);
+inline constexpr Duration max_pushback = std::chrono::seconds{30};
 
 /// The numbers in `Version mismatch: expected term=a index=b, got term=c index=d`.
 [[nodiscard]] std::optional<VersionMismatch> parse_version_mismatch(std::string_view text);

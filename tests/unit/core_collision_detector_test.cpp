@@ -39,6 +39,14 @@ TEST_CASE("Writes one after the other may share a version: the server was restar
   CHECK_FALSE(detector.acknowledge(1, write(2, 5, 100ms, 200ms)));
 }
 
+TEST_CASE("What was forgotten collides with nothing") {
+  CollisionDetector detector;
+  CHECK_FALSE(detector.acknowledge(1, write(1, 5, 0ms, 100ms)));
+  detector.forget(1);
+  CHECK(detector.size() == 0);
+  CHECK_FALSE(detector.acknowledge(1, write(2, 5, 2ms, 102ms)));
+}
+
 TEST_CASE("The last of many overlapping writes is compared with all of them") {
   CollisionDetector detector;
   for (std::uint64_t i = 0; i < 63; ++i) CHECK_FALSE(detector.acknowledge(1, write(i, i, 0ms, 100ms)));

@@ -264,6 +264,18 @@ TEST_CASE("Two acknowledged writes of one version that overlapped are reported")
   CHECK(script.counters().write_collisions.value() == 1);
 }
 
+TEST_CASE("Writes are remembered for collisions only while others of their shard are under way") {
+  Led script{with_writes({.in_flight_per_shard = 2})};
+  static_cast<void>(script.put(0));
+  static_cast<void>(script.put(0));
+  const auto first = script.expect(a_put);
+  const auto second = script.expect(a_put);
+  script.answer(first, written(1));
+  CHECK(script.session().held().remembered_writes == 1);
+  script.answer(second, written(2));
+  CHECK(script.session().held().remembered_writes == 0);
+}
+
 TEST_CASE("Writes with a key of the user's may share a version") {
   Led script{with_writes({.in_flight_per_shard = 0})};
   static_cast<void>(script.put(0));

@@ -184,6 +184,27 @@ TEST_CASE("A throttled write with idempotency key is repeated after a pause") {
   CHECK(write.succeeded());
 }
 
+TEST_CASE("A pause that a throttling server asks for is kept") {
+  Led script;
+  static_cast<void>(script.get(0));
+  Answer busy = status(8, "busy");
+  busy.metadata.emplace_back("grpc-retry-pushback-ms", "1500");
+  script.answer(script.expect(a_get), busy);
+  script.wait(1499ms);
+  CHECK(script.quiet());
+  script.wait(1ms);
+  static_cast<void>(script.expect(a_get));
+}
+
+TEST_CASE("A read that a server does not want again ends at once") {
+  Led script;
+  const auto read = script.get(0);
+  Answer busy = status(8, "busy");
+  busy.metadata.emplace_back("grpc-retry-pushback-ms", "-1");
+  script.answer(script.expect(a_get), busy);
+  CHECK(read.failed_with(ErrorCode::throttled));
+}
+
 TEST_CASE("A missing key is a success without entry, told as an error or not") {
   for (const Answer& answer : {missing(), status(5, "no such key")}) {
     Led script;

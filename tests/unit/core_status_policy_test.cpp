@@ -4,6 +4,7 @@
 
 using namespace norikv;
 using namespace norikv::core;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -122,6 +123,20 @@ TEST_CASE("What was not processed can be tried again, whatever the status says")
       CHECK_FALSE(verdict.node_answered);
     }
   }
+}
+
+TEST_CASE("A pause that the server asks for is read from the metadata, within bounds") {
+  const auto pause = [](std::string value) {
+    Reply busy = reply(8, "busy");
+    busy.metadata = {{"leader-hint", "a:1"}, {"grpc-retry-pushback-ms", std::move(value)}};
+    return classify(busy, Effect::read).pause;
+  };
+  CHECK(pause("0") == 0ms);
+  CHECK(pause("1500") == 1500ms);
+  CHECK(pause("9223372036854775807") == max_pushback);
+  CHECK(pause("-1") == max_pushback);
+  for (const char* garbage : {"", "x", "12x", "9223372036854775808", " 5"}) CHECK(pause(garbage) == 0ms);
+  CHECK(classify(reply(8, "busy"), Effect::read).pause == 0ms);
 }
 
 TEST_CASE("A malformed reply is the protocol's error, and a write may have been applied") {
