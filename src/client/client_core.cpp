@@ -14,6 +14,17 @@ namespace {
 
 TimePoint now() { return std::chrono::steady_clock::now(); }
 
+// Runs `run` once, inside the user's hook if there is one.
+void run_around(const std::function<void(const std::function<void()>&)>& hook, const std::function<void()>& run) {
+  if (!hook) return run();
+  bool ran = false;
+  hook([&] {
+    if (!std::exchange(ran, true)) run();
+  });
+  // A hook that forgets its duty must not cost anyone a callback.
+  if (!ran) run();
+}
+
 }  // namespace
 
 Result<std::shared_ptr<ClientCore>> ClientCore::create(uv_loop_s* loop, LoopKind kind, ClientOptions options) {
@@ -109,15 +120,7 @@ void ClientCore::deliver_some() {
   });
 }
 
-void ClientCore::run_user_code(const std::function<void()>& run) {
-  if (!options_.around_callbacks) return run();
-  bool ran = false;
-  options_.around_callbacks([&] {
-    if (!std::exchange(ran, true)) run();
-  });
-  // A hook that forgets its duty must not cost anyone a callback.
-  if (!ran) run();
-}
+void ClientCore::run_user_code(const std::function<void()>& run) { run_around(options_.around_callbacks, run); }
 
 void ClientCore::deliver(core::Delivery& delivery) {
   std::visit([this](auto& it) { deliver(it); }, delivery);
@@ -221,14 +224,9 @@ void ClientCore::finish_close() {
   // The callbacks are the last touch: if nobody else holds this object it is gone before them.
   std::shared_ptr<ClientCore> self = std::move(self_);
   self.reset();
-  const std::function<void()> run = [&callbacks] {
-    for (Task& callback : callbacks) callback();
-  };
-  if (around) {
-    around(run);
-  } else {
-    run();
-  }
+  run_around(around, [&callbacks] {
+    for (Task& callback : std::exchange(callbacks, {})) callback();
+  });
 }
 
 }  // namespace norikv::detail

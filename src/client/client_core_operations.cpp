@@ -1,5 +1,6 @@
 #include <norikv/routing.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -85,6 +86,10 @@ std::uint64_t ClientCore::put(std::string_view key, std::string_view value, PutO
   std::optional<Error> wrong = client::check_key(key);
   if (!wrong) wrong = client::check_value(value);
   if (!wrong) wrong = client::check_ttl(options.ttl);
+  if (!wrong && options.precondition && !options.precondition->version) {
+    wrong = client::make_error(ErrorCode::invalid_argument,
+                               "PutOptions::precondition has no version; use norikv::at(version)");
+  }
   if (!wrong) wrong = client::check_text("PutOptions::idempotency_key", options.idempotency_key.text());
   const auto encode = [&] {
     return wire::encode(wire::PutRequest{key, value, client::ttl_in_milliseconds(options.ttl),
@@ -170,6 +175,7 @@ void ClientCore::post(Task task) {
 }
 
 void ClientCore::close(Duration grace, Task callback) {
+  grace = std::clamp(grace, Duration{0}, max_duration);
   if (forked()) {
     if (callback) callback();
     return;

@@ -89,8 +89,6 @@ class RequestOp {
   /// The error for an end from outside: out of time, cancelled, closed, refused.
   [[nodiscard]] Error ended(ErrorCode code, std::string_view why) const;
 
-  /// Attempts so far whose outcome is unknown.
-  [[nodiscard]] std::uint32_t ambiguous_attempts() const { return ambiguous_; }
   /// Whether the last node refused both names of the consistency level.
   [[nodiscard]] bool every_dialect_refused() const { return dialects_refused_ == 2; }
   [[nodiscard]] bool is_read() const { return request.effect() == Effect::read; }

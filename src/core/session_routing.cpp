@@ -49,6 +49,14 @@ void Session::send(RequestOp& op, std::size_t node, TimePoint now) {
   // Out of time: its timer is due and ends it. Not done here, where it would start the next one's probe, and so on down
   // the queue.
   if (request.deadline <= now) return;
+  if (!op.is_read()) {
+    if (const TimePoint at = lanes_.next_send(request.shard); now < at) {
+      op.phase = Phase::backing_off;
+      op.wake_timer = timers_.schedule(at, {TimerKind::operation_wake, static_cast<std::uint64_t>(request.id)});
+      return;
+    }
+    lanes_.sent(request.shard, now);
+  }
   Call call;
   call.id = CallId{next_call_++};
   call.address = cluster_.address(node);

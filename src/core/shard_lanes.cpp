@@ -30,6 +30,15 @@ void ShardLanes::leave(std::uint32_t shard, Leave how, TimePoint now) {
   drop_if_idle(shard, now);
 }
 
+TimePoint ShardLanes::next_send(std::uint32_t shard) const {
+  const auto found = lanes_.find(shard);
+  return found == lanes_.end() ? TimePoint{} : found->second.next_send;
+}
+
+void ShardLanes::sent(std::uint32_t shard, TimePoint now) {
+  if (options_.spacing > Duration{0}) lanes_[shard].next_send = now + options_.spacing;
+}
+
 void ShardLanes::observe(Duration time_on_wire) {
   // An exponential moving average over about eight writes.
   typical_write_ = typical_write_ == Duration{0} ? time_on_wire : (typical_write_ * 7 + time_on_wire) / 8;
@@ -96,7 +105,9 @@ TimePoint ShardLanes::expected_start(const Lane& lane, TimePoint now) const {
 void ShardLanes::drop_if_idle(std::uint32_t shard, TimePoint now) {
   const auto found = lanes_.find(shard);
   const Lane& lane = found->second;
-  if (lane.in_flight == 0 && lane.settling.empty() && lane.queue.empty() && lane.next_start <= now) lanes_.erase(found);
+  if (lane.in_flight == 0 && lane.settling.empty() && lane.queue.empty() && lane.next_start <= now &&
+      lane.next_send <= now)
+    lanes_.erase(found);
 }
 
 }  // namespace norikv::core

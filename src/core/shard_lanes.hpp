@@ -33,6 +33,12 @@ class ShardLanes {
   enum class Leave : std::uint8_t { at_once, settle };
   void leave(std::uint32_t shard, Leave how, TimePoint now);
 
+  /// When the next request of a write may go on the wire. `enter` spaces the writes, this their requests: after a
+  /// search for the leader, or a pause, those of several writes would leave together.
+  [[nodiscard]] TimePoint next_send(std::uint32_t shard) const;
+  /// A request of a write goes on the wire now.
+  void sent(std::uint32_t shard, TimePoint now);
+
   /// A write took this long on the wire; what `enter` estimates with.
   void observe(Duration time_on_wire);
 
@@ -54,6 +60,7 @@ class ShardLanes {
     std::uint32_t in_flight = 0;
     std::deque<TimePoint> settling;  // when each ends, in order
     std::deque<OpId> queue;
+    TimePoint next_send{};
     TimePoint next_start{};  // spacing
   };
 

@@ -118,3 +118,15 @@ TEST_CASE("Threads that compete for places never hold more than there are") {
   CHECK(admission.operations() == 0);
   CHECK(admission.bytes() == 0);
 }
+
+TEST_CASE("There is room only for one more that is as large as the largest so far") {
+  Admission admission{limits(100, 1000)};
+  CHECK(admission.has_room());
+  REQUIRE(admission.try_admit(400));
+  REQUIRE(admission.try_admit(400));
+  CHECK_FALSE(admission.has_room());
+  CHECK_FALSE(admission.try_admit(400));
+  admission.release(400);
+  CHECK(admission.has_room());
+  CHECK_FALSE(admission.has_room(2));
+}

@@ -287,3 +287,24 @@ TEST_CASE("Writes with a key of the user's may share a version") {
   script.answer(second, written(5));
   CHECK(script.warnings.empty());
 }
+
+TEST_CASE("Writes that waited for their shard's leader leave with the spacing between them") {
+  // Without it a search of 100 ms sends what came meanwhile all at once, and the server loses all but one.
+  ClientOptions options = nodes(1);
+  options.writes.in_flight_per_shard = 8;
+  options.writes.spacing = 25ms;
+  Script script{options};
+  std::vector<Submitted> writes;
+  for (int i = 0; i < 3; ++i) writes.push_back(script.put(4));
+  const auto probe = script.expect(a_get);
+  script.wait(100ms);
+  script.answer(probe, missing());
+  for (std::uint64_t i = 0; i < writes.size(); ++i) {
+    script.answer(script.expect(a_put), written(i + 1));
+    CHECK(writes[i].succeeded());
+    CHECK(script.quiet());
+    script.wait(24ms);
+    CHECK(script.quiet());
+    script.wait(1ms);
+  }
+}

@@ -254,3 +254,29 @@ TEST_CASE("A text of the user's that is refused says nothing about the node's di
   static_cast<void>(script.get(0, {.consistency = Consistency::linearizable}));
   CHECK(script.expect(a_get).level == "strong");
 }
+
+TEST_CASE("A leader that let two requests run out of time is looked past, whoever asked") {
+  // Neither request is repeated: one has a short time, the other is a write without a key.
+  Script script{nodes(2)};
+  lead(script, 4, 0);
+  const auto read = script.get(4, {.timeout = 200ms});
+  const auto first = script.expect(a_get, 0);
+  script.wait(200ms);
+  CHECK(read.failed_with(ErrorCode::deadline_exceeded));
+  CHECK(script.leader(4) == 0);
+  const auto write = script.put(4, {.timeout = 200ms});
+  const auto second = script.expect(a_put, 0);
+  script.wait(200ms);
+  CHECK(write.failed_with(ErrorCode::deadline_exceeded));
+  CHECK(script.leader(4) == -1);
+}
+
+TEST_CASE("A probe that meets a node of no use asks the others") {
+  Script script{nodes(3)};
+  const auto write = script.put(3);  // the search begins at node 0
+  script.answer(script.expect(a_get, 0), status(12, ""));
+  script.answer(script.expect(a_get, 1), not_leader());
+  script.answer(script.expect(a_get, 2), missing());
+  script.answer(script.expect(a_put, 2), written(1));
+  CHECK(write.succeeded());
+}
