@@ -84,7 +84,8 @@ class Client {
   NORIKV_EXPORT Operation remove(std::string_view key, RemoveCallback callback);
 
   /// Calls back once enough nodes have answered anything: at once (in the next loop turn) if they have.
-  /// Error: `deadline_exceeded`, or `closed`.
+  /// Without topology streams (`ConnectionOptions::watch_topology`) only the answers to operations count.
+  /// Error: `invalid_argument` for the timeout, `deadline_exceeded`, or `closed`.
   NORIKV_EXPORT void wait_ready(ReadyOptions options, ReadyCallback callback);
 
   /// Changes of nodes and leaders. The first event of a subscription is one replay of the current state.
@@ -121,6 +122,7 @@ class Client {
   [[nodiscard]] NORIKV_EXPORT bool on_loop_thread() const noexcept;
 
   /// [loop thread] Whether a libuv handle belongs to this client: a host that walks its loop leaves those to `close`.
+  /// One that closed them nevertheless calls `close` after its walk, on the loop's thread: that still gives everything back.
   [[nodiscard]] NORIKV_EXPORT bool owns(const uv_handle_s* handle) const noexcept;
 
   /// A barrier: calls back when everything that was submitted before has called back. Refuses nothing.
@@ -128,7 +130,8 @@ class Client {
 
   /// Closes: no new operation is accepted, pending ones may finish for `grace`, then end with `closed`; then every handle,
   /// connection and stream is given back. The callback is the library's last touch of loop and memory. May be called again:
-  /// each callback comes once, and the shortest grace counts.
+  /// each callback comes once, and the shortest grace counts; more than `max_duration` is as much.
+  /// A callback that got `closed` must not submit again: that ends with `closed` as well, for ever.
   NORIKV_EXPORT void close(CloseOptions options, Task callback);
   NORIKV_EXPORT void close(Task callback = {});
 

@@ -50,7 +50,7 @@ struct RetryOptions {
 };
 
 /// What this client holds at most, counted when an operation is submitted. Beyond a limit nothing is copied and the operation
-/// ends with `overloaded`; until the loop turns such a refusal costs its callback, about 150 bytes.
+/// ends with `overloaded`; until the loop turns such a refusal costs its callback, about 200 bytes.
 struct LimitOptions {
   std::size_t operations = 4096;           ///< Submitted and not called back.
   std::size_t bytes = 64 * 1024 * 1024;    ///< Their keys and values; also bounds one operation.
@@ -88,7 +88,7 @@ enum class LogLevel : std::uint8_t { debug, info, warning, error };
 struct ClientOptions {
   /// The nodes: "host:port", "1.2.3.4:7447", "[::1]:7447" or "unix:/path". At least one; no duplicates.
   std::vector<std::string> nodes{};
-  /// The server's number of shards. It can't be asked for; a wrong number misroutes and voids `writes`.
+  /// The server's number of shards, 1 to 1,048,576. It can't be asked for; a wrong number misroutes and voids `writes`.
   std::uint32_t total_shards = 1024;
   /// An operation's time, all attempts and waiting included, unless the operation says otherwise.
   Duration timeout = std::chrono::seconds{5};
