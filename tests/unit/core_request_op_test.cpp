@@ -119,6 +119,19 @@ TEST_CASE("A permanent failure ends the operation with what the server said") {
   CHECK_FALSE(error.maybe_applied);
 }
 
+TEST_CASE("A compare-and-swap on a missing key tells what it expected") {
+  Trial write{wire::Method::put};
+  write.op.request.expected = Version{0, 7};
+  Reply reply;
+  reply.status = 9;
+  reply.message = "CAS failed: key does not exist";
+  static_cast<void>(write.op.after(classify(reply, Effect::write), RetryOptions{}, write.router, 500ms, start, 1.0));
+  const Error error = write.op.last_error();
+  REQUIRE(error.mismatch);
+  CHECK(error.mismatch->expected == Version{0, 7});
+  CHECK_FALSE(error.mismatch->actual);
+}
+
 TEST_CASE("An unknown outcome is not forgotten") {
   Trial write{wire::Method::put, true};
   static_cast<void>(write.fails(Failure::ambiguous, true));

@@ -128,6 +128,26 @@ TEST_CASE("A loop that was blocked past a deadline does not repeat what was back
   CHECK(script.quiet());
 }
 
+TEST_CASE("What was refused before it became an operation is told in its turn, and counted") {
+  Script script{nodes(1)};
+  core::Session& session = script.session();
+  std::vector<int> told;
+  Error error;
+  error.code = ErrorCode::overloaded;
+  session.defer([&] { told.push_back(1); });
+  session.refuse(PutCallback{[&](Result<Written> result) {
+                   CHECK(result.error().code == ErrorCode::overloaded);
+                   told.push_back(2);
+                 }},
+                 error);
+  session.defer([&] { told.push_back(3); });
+  script.wait(0ms);
+  CHECK(told == std::vector<int>{1, 2, 3});
+  CHECK(script.counters().failed.value() == 1);
+  CHECK(script.counters().overloaded.value() == 1);
+  CHECK(script.counters().submitted.value() == 0);
+}
+
 TEST_CASE("A drain with nothing pending calls back at once") {
   Led script;
   CHECK(script.drain().times() == 1);

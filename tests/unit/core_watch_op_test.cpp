@@ -67,6 +67,15 @@ TEST_CASE("Silence is told once, and ends with the next view") {
   CHECK(watch.on_view(start + 5s).news == ConnectionState::connected);
 }
 
+TEST_CASE("A stream that was just opened is not silent yet") {
+  WatchOp watch{ConnectionOptions{}};
+  static_cast<void>(watch.start(start));
+  const auto early = watch.on_timer(start + 3s - 1ns);
+  CHECK_FALSE(early.news);
+  CHECK(early.wake_at == start + 3s);
+  CHECK(watch.on_timer(start + 3s).news == ConnectionState::silent);
+}
+
 TEST_CASE("A wake-up that comes early is told when to come again") {
   WatchOp watch{ConnectionOptions{}};
   static_cast<void>(watch.start(start));
