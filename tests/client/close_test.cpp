@@ -167,6 +167,31 @@ TEST_CASE("With grace, pending operations may finish and new ones are refused") 
   CHECK(ended(late) == "closed");
 }
 
+TEST_CASE("The longest grace there is, is a grace") {
+  const Cluster cluster = start({.election = 50ms});
+  Guest guest{cluster};
+  const PutOutcome write;
+  guest->put(key_of(1), "value", write.callback());
+  guest.loop().run_for(5ms);
+  REQUIRE(guest.close({.grace = Duration::max()}));
+  CHECK(ended(write) == "ok");
+}
+
+TEST_CASE("The close callback comes once, whatever the hook around callbacks does") {
+  const auto closed_with = [](std::function<void(const std::function<void()>&)> hook) {
+    const Cluster cluster = start();
+    ClientOptions options = cluster.client_options();
+    options.around_callbacks = std::move(hook);
+    Guest guest{options};
+    int closed = 0;
+    guest->close([&] { ++closed; });
+    REQUIRE(guest.loop().run_until_idle());
+    return closed;
+  };
+  CHECK(closed_with([](const std::function<void()>&) {}) == 1);
+  CHECK(closed_with([](const std::function<void()>& run) { run(), run(); }) == 1);
+}
+
 TEST_CASE("When the grace is over, what is left ends with closed") {
   // Real time: the grace is what is tested.
   const Cluster cluster = start({.election = 30s});

@@ -129,6 +129,8 @@ TEST_CASE("A bad option of an operation is an invalid argument through the callb
     CHECK(ended(guest.remove("key", {.timeout = wrong})) == "invalid_argument");
     CHECK(ended(guest.ready({.timeout = wrong})) == "invalid_argument");
   }
+  // What looks like a condition must not become a blind write.
+  CHECK(outcome_of_put(guest, {.precondition = Precondition{}}, "PutOptions::precondition") == "invalid_argument");
   CHECK(cluster.counters().puts == 0);
   CHECK(cluster.counters().gets == 0);
   CHECK(cluster.counters().removes == 0);
