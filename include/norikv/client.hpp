@@ -30,8 +30,8 @@ using Task = UniqueFunction<void()>;
 class Operation {
  public:
   Operation() noexcept = default;
-  /// Ends the operation with `cancelled` unless it has ended. [any thread] The callback comes later, on the loop's thread.
-  /// A write that was on the wire may still be applied: its error says `maybe_applied`.
+  /// Ends the operation with `cancelled` unless it has ended. [any thread] The callback comes later, on the loop's
+  /// thread. A write that was on the wire may still be applied: its error says `maybe_applied`.
   NORIKV_EXPORT void cancel() const noexcept;
   /// A number that is unique within the client; 0 for an operation that was refused at once.
   [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
@@ -45,20 +45,21 @@ class Operation {
 
 /// A client of one NoriKV cluster, on one libuv loop.
 ///
-/// Threads: every method may be called from any thread unless it says otherwise. All callbacks run on the loop's thread, never
-/// inside a method of this class; each is called exactly once and destroyed on the loop's thread. After the close callback
-/// has run there is no loop to use: a call after that gets `closed` inside the call. A callback that throws ends the process.
+/// Threads: every method may be called from any thread unless it says otherwise. All callbacks run on the loop's
+/// thread, never inside a method of this class; each is called exactly once and destroyed on the loop's thread. After
+/// the close callback has run there is no loop to use: a call after that gets `closed` inside the call. A callback that
+/// throws ends the process.
 ///
 /// Order: operations that one thread submits, or that threads submit in an order they agreed on, start in that order.
 /// Only writes of one shard also take effect in that order; a get does not wait for a put that is still queued.
 ///
-/// Lifetime: create it after `fork`; in a forked child every operation ends with `closed`. A client that was moved from behaves
-/// like a closed one.
+/// Lifetime: create it after `fork`; in a forked child every operation ends with `closed`. A client that was moved from
+/// behaves like a closed one.
 class Client {
  public:
-  /// A client on the host's loop. The loop must not be running in another thread at this moment; its first turn decides which
-  /// thread is the loop's. The client keeps the loop alive while operations are pending (and until the first turn), not
-  /// while it is idle. Error: `invalid_argument`, naming the field and its text.
+  /// A client on the host's loop. The loop must not be running in another thread at this moment; its first turn decides
+  /// which thread is the loop's. The client keeps the loop alive while operations are pending (and until the first
+  /// turn), not while it is idle. Error: `invalid_argument`, naming the field and its text.
   [[nodiscard]] static NORIKV_EXPORT Result<Client> create(uv_loop_s* loop, ClientOptions options);
 
   /// A client with a loop and a thread of its own. Error: `invalid_argument`, naming the field and its text.
@@ -66,8 +67,9 @@ class Client {
 
   NORIKV_EXPORT Client(Client&&) noexcept;
   NORIKV_EXPORT Client& operator=(Client&&) noexcept;
-  /// Closes without grace. Borrowed loop: starts the close and returns; run the loop until `uv_run` returns 0, else the pending
-  /// callbacks never come. Owned loop: waits for the loop's thread to end, except on that thread, where it ends by itself.
+  /// Closes without grace. Borrowed loop: starts the close and returns; run the loop until `uv_run` returns 0, else the
+  /// pending callbacks never come. Owned loop: waits for the loop's thread to end, except on that thread, where it ends
+  /// by itself.
   NORIKV_EXPORT ~Client();
 
   /// Stores `value` under `key`. Both are copied before the call returns and may hold any bytes.
@@ -104,14 +106,14 @@ class Client {
 
   /// Whether one more operation would be accepted. A hint: another thread may take the room.
   [[nodiscard]] NORIKV_EXPORT bool has_room() const noexcept;
-  /// Calls back once there is room for `operations` more (at most the limit); first come, first served. With `closed` if the
-  /// client closes before.
+  /// Calls back once there is room for `operations` more (at most the limit); first come, first served. With `closed`
+  /// if the client closes before.
   NORIKV_EXPORT void when_room(std::size_t operations, ReadyCallback callback);
 
   [[nodiscard]] NORIKV_EXPORT Stats stats() const;
 
-  /// Keep the loop alive even while no operation is pending, for a program that only watches; `unref` ends that. Flags, not
-  /// counters, as in libuv.
+  /// Keep the loop alive even while no operation is pending, for a program that only watches; `unref` ends that. Flags,
+  /// not counters, as in libuv.
   NORIKV_EXPORT void ref();
   NORIKV_EXPORT void unref();
 
@@ -122,16 +124,17 @@ class Client {
   [[nodiscard]] NORIKV_EXPORT bool on_loop_thread() const noexcept;
 
   /// [loop thread] Whether a libuv handle belongs to this client: a host that walks its loop leaves those to `close`.
-  /// One that closed them nevertheless calls `close` after its walk, on the loop's thread: that still gives everything back.
+  /// One that closed them nevertheless calls `close` after its walk, on the loop's thread: that still gives everything
+  /// back.
   [[nodiscard]] NORIKV_EXPORT bool owns(const uv_handle_s* handle) const noexcept;
 
   /// A barrier: calls back when everything that was submitted before has called back. Refuses nothing.
   NORIKV_EXPORT void drain(Task callback);
 
-  /// Closes: no new operation is accepted, pending ones may finish for `grace`, then end with `closed`; then every handle,
-  /// connection and stream is given back. The callback is the library's last touch of loop and memory. May be called again:
-  /// each callback comes once, and the shortest grace counts; more than `max_duration` is as much.
-  /// A callback that got `closed` must not submit again: that ends with `closed` as well, for ever.
+  /// Closes: no new operation is accepted, pending ones may finish for `grace`, then end with `closed`; then every
+  /// handle, connection and stream is given back. The callback is the library's last touch of loop and memory. May be
+  /// called again: each callback comes once, and the shortest grace counts; more than `max_duration` is as much. A
+  /// callback that got `closed` must not submit again: that ends with `closed` as well, for ever.
   NORIKV_EXPORT void close(CloseOptions options, Task callback);
   NORIKV_EXPORT void close(Task callback = {});
 

@@ -25,9 +25,9 @@ enum class NodeHealth : std::uint8_t {
 
 /// One configured node.
 struct NodeView {
-  std::string address;            ///< As it was configured; this is what names a node.
-  std::string id;                 ///< The node's own name, once it told; else empty.
-  std::string role;               ///< As the server says it ("unknown", "follower", ...); never trusted for routing.
+  std::string address;  ///< As it was configured; this is what names a node.
+  std::string id;       ///< The node's own name, once it told; else empty.
+  std::string role;     ///< As the server says it ("unknown", "follower", ...); never trusted for routing.
   NodeHealth health = NodeHealth::unknown;
   std::uint64_t incarnation = 0;  ///< Counts this client's topology streams to the node; 0 before the first view.
   std::uint64_t epoch = 0;        ///< The server's number of its latest view. Comparable within one incarnation only.
@@ -140,9 +140,10 @@ struct NORIKV_EXPORT WarningEvent {
   WarningKind kind = WarningKind::write_collision;
   std::string node;
   std::uint32_t shard = 0;
-  Version version;             ///< With `write_collision`: the version that both writes got.
-  std::uint64_t operations[2] = {0, 0};  ///< With `write_collision`: `Operation::id` of both writes, the earlier answer first.
-  std::string message;         ///< One line for people.
+  Version version;  ///< With `write_collision`: the version that both writes got.
+  std::uint64_t operations[2] = {
+      0, 0};            ///< With `write_collision`: `Operation::id` of both writes, the earlier answer first.
+  std::string message;  ///< One line for people.
 };
 
 }  // namespace norikv

@@ -69,10 +69,10 @@ enum class Advice : std::uint8_t {
 
 /// One request that went, or should have gone, to one node.
 struct Attempt {
-  std::string node;       ///< The node's address as it was configured.
-  ErrorCode outcome{};    ///< How the attempt ended.
-  std::string detail;     ///< The server's or the transport's own words, shortened.
-  Duration duration{};    ///< From handing it to the transport to the answer.
+  std::string node;     ///< The node's address as it was configured.
+  ErrorCode outcome{};  ///< How the attempt ended.
+  std::string detail;   ///< The server's or the transport's own words, shortened.
+  Duration duration{};  ///< From handing it to the transport to the answer.
 };
 
 /// The versions of a failed precondition, as the server told them.

@@ -21,8 +21,8 @@ class [[nodiscard]] Subscription {
   NORIKV_EXPORT ~Subscription();
 
   /// Ends the subscription. [any thread] On the loop's thread no event comes after this returned, also when called from
-  /// inside the subscriber. From another thread an event that is being delivered may still be running. The subscriber is
-  /// destroyed on the loop's thread; its `on_end` is not called.
+  /// inside the subscriber. From another thread an event that is being delivered may still be running. The subscriber
+  /// is destroyed on the loop's thread; its `on_end` is not called.
   NORIKV_EXPORT void unsubscribe() noexcept;
 
   /// Leaves the subscription on until the client closes.

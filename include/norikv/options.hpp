@@ -15,13 +15,13 @@ namespace norikv {
 // Plain structs with a default on every field: name the ones you change with designated initialisers.
 // Fields are only ever appended.
 
-/// How writes of one shard are kept apart. Today's server acknowledges and loses writes that reach one shard within a few
-/// milliseconds of each other, so by default one write per shard is in flight.
+/// How writes of one shard are kept apart. Today's server acknowledges and loses writes that reach one shard within a
+/// few milliseconds of each other, so by default one write per shard is in flight.
 struct WriteOptions {
   /// Writes in flight per shard; 0 = unlimited. More than one needs `spacing` to be safe with today's server.
   std::uint32_t in_flight_per_shard = 1;
-  /// The least time between the starts of two writes of one shard. 25 ms is five times the window in which the server was
-  /// seen to lose writes; it gives 40 writes per second and shard where one in flight gives 6.
+  /// The least time between the starts of two writes of one shard. 25 ms is five times the window in which the server
+  /// was seen to lose writes; it gives 40 writes per second and shard where one in flight gives 6.
   Duration spacing{0};
   /// Writes that may wait for their shard's lane; one more ends with `overloaded`.
   std::uint32_t queued_per_shard = 64;
@@ -49,12 +49,13 @@ struct RetryOptions {
   Duration attempt_timeout = std::chrono::seconds{1};
 };
 
-/// What this client holds at most, counted when an operation is submitted. Beyond a limit nothing is copied and the operation
-/// ends with `overloaded`; until the loop turns such a refusal costs its callback, about 200 bytes.
+/// What this client holds at most, counted when an operation is submitted. Beyond a limit nothing is copied and the
+/// operation ends with `overloaded`; until the loop turns such a refusal costs its callback, about 200 bytes.
 struct LimitOptions {
-  std::size_t operations = 4096;           ///< Submitted and not called back.
-  std::size_t bytes = 64 * 1024 * 1024;    ///< Their keys and values; also bounds one operation.
-  std::size_t callbacks_per_turn = 256;    ///< Callbacks and events delivered in one loop turn; the rest follows in the next.
+  std::size_t operations = 4096;         ///< Submitted and not called back.
+  std::size_t bytes = 64 * 1024 * 1024;  ///< Their keys and values; also bounds one operation.
+  /// Callbacks and events delivered in one loop turn; the rest follows in the next.
+  std::size_t callbacks_per_turn = 256;
 };
 
 /// Connections and topology streams. All times bound one attempt each.
@@ -65,12 +66,13 @@ struct ConnectionOptions {
   Duration connect_timeout = std::chrono::seconds{1};
   /// The first and the longest pause between connection attempts to one node.
   Backoff reconnect{std::chrono::milliseconds{100}, std::chrono::seconds{2}};
-  /// HTTP/2 PING interval; 0 = off. Servers refuse pings more often than every five minutes unless they are set up for it.
+  /// HTTP/2 PING interval; 0 = off. Servers refuse pings more often than every five minutes unless they are set up for
+  /// it.
   Duration keepalive{0};
   /// How long a PING may stay unanswered.
   Duration keepalive_timeout = std::chrono::seconds{5};
-  /// Keeps gRPC's threads awake: with gRPC up to 1.70 a reply that comes after a second of silence can be read up to 100 ms late.
-  /// 0 = off. Ignored where gRPC does not need it.
+  /// Keeps gRPC's threads awake: with gRPC up to 1.70 a reply that comes after a second of silence can be read up to
+  /// 100 ms late. 0 = off. Ignored where gRPC does not need it.
   Duration heartbeat = std::chrono::milliseconds{500};
   /// The largest reply accepted, in bytes.
   std::size_t max_reply_size = 16 * 1024 * 1024;
@@ -96,8 +98,8 @@ struct ClientOptions {
   RetryOptions retry{};
   LimitOptions limits{};
   ConnectionOptions connection{};
-  /// Called on the loop's thread around each batch of callbacks; it must call `run` once. A Node.js add-on opens its scopes
-  /// here. It must not destroy the client.
+  /// Called on the loop's thread around each batch of callbacks; it must call `run` once. A Node.js add-on opens its
+  /// scopes here. It must not destroy the client.
   std::function<void(const std::function<void()>& run)> around_callbacks{};
   /// Called on the loop's thread with one line for people; never a key or a value. None = silent.
   std::function<void(LogLevel level, std::string_view line)> log{};
@@ -107,8 +109,8 @@ struct ClientOptions {
 struct PutOptions {
   std::optional<Duration> timeout{};    ///< Instead of ClientOptions::timeout; positive.
   std::optional<TimePoint> deadline{};  ///< An absolute end; the earlier of the two counts.
-  /// The key disappears this long after the server applied the write. Positive; under 1 ms rounds up. The server loses it when it
-  /// flushes or restarts.
+  /// The key disappears this long after the server applied the write. Positive; under 1 ms rounds up. The server loses
+  /// it when it flushes or restarts.
   std::optional<Duration> ttl{};
   std::optional<Precondition> precondition{};  ///< See `at(version)`.
   IdempotencyKey idempotency_key{};            ///< Text or `automatic`.

@@ -20,33 +20,36 @@ struct LatencyHistogram {
   /// The duration that a share `q` (0 to 1) of all samples did not exceed, at most 25 % too high; 0 without samples.
   [[nodiscard]] NORIKV_EXPORT Duration quantile(double q) const noexcept;
   /// The arithmetic mean; 0 without samples.
-  [[nodiscard]] Duration mean() const noexcept { return count == 0 ? Duration{0} : sum / static_cast<std::int64_t>(count); }
+  [[nodiscard]] Duration mean() const noexcept {
+    return count == 0 ? Duration{0} : sum / static_cast<std::int64_t>(count);
+  }
   /// The upper bound of a bucket, exclusive.
   [[nodiscard]] static NORIKV_EXPORT Duration upper_bound(std::size_t bucket) noexcept;
 };
 
-/// Counters since the client was created. A snapshot: each number is right, numbers may be of slightly different moments.
+/// Counters since the client was created. A snapshot: each number is right, numbers may be of slightly different
+/// moments.
 struct Stats {
-  std::uint64_t submitted = 0;           ///< Operations accepted.
-  std::uint64_t succeeded = 0;           ///< Operations that ended with a value.
-  std::uint64_t failed = 0;              ///< Operations that ended with an error, refused ones included.
-  std::uint64_t overloaded = 0;          ///< Of these: refused because of a limit.
-  std::uint64_t cancelled = 0;           ///< Of these: cancelled.
-  std::uint64_t deadline_exceeded = 0;   ///< Of these: out of time.
-  std::uint64_t maybe_applied = 0;       ///< Of these: writes with an unknown outcome.
-  std::uint64_t attempts = 0;            ///< Requests handed to the transport, probes included.
-  std::uint64_t retries = 0;             ///< Of these: not the first of their operation.
-  std::uint64_t not_leader = 0;          ///< NOT_LEADER answers.
-  std::uint64_t probes = 0;              ///< Reads sent only to find a leader.
-  std::uint64_t leader_changes = 0;      ///< Changes of a shard's known leader.
-  std::uint64_t views = 0;               ///< Topology views received.
-  std::uint64_t stream_reconnects = 0;   ///< Topology streams that were opened again.
-  std::uint64_t write_collisions = 0;    ///< See WarningKind::write_collision.
-  std::uint64_t lanes_settling = 0;      ///< Times a write lane was held longer because an outcome was unknown.
-  std::size_t operations = 0;            ///< Now: submitted and not called back.
-  std::size_t bytes = 0;                 ///< Now: their keys and values.
-  LatencyHistogram reads;                ///< From submit to the end, successful reads.
-  LatencyHistogram writes;               ///< From submit to the end, successful writes.
+  std::uint64_t submitted = 0;          ///< Operations accepted.
+  std::uint64_t succeeded = 0;          ///< Operations that ended with a value.
+  std::uint64_t failed = 0;             ///< Operations that ended with an error, refused ones included.
+  std::uint64_t overloaded = 0;         ///< Of these: refused because of a limit.
+  std::uint64_t cancelled = 0;          ///< Of these: cancelled.
+  std::uint64_t deadline_exceeded = 0;  ///< Of these: out of time.
+  std::uint64_t maybe_applied = 0;      ///< Of these: writes with an unknown outcome.
+  std::uint64_t attempts = 0;           ///< Requests handed to the transport, probes included.
+  std::uint64_t retries = 0;            ///< Of these: not the first of their operation.
+  std::uint64_t not_leader = 0;         ///< NOT_LEADER answers.
+  std::uint64_t probes = 0;             ///< Reads sent only to find a leader.
+  std::uint64_t leader_changes = 0;     ///< Changes of a shard's known leader.
+  std::uint64_t views = 0;              ///< Topology views received.
+  std::uint64_t stream_reconnects = 0;  ///< Topology streams that were opened again.
+  std::uint64_t write_collisions = 0;   ///< See WarningKind::write_collision.
+  std::uint64_t lanes_settling = 0;     ///< Times a write lane was held longer because an outcome was unknown.
+  std::size_t operations = 0;           ///< Now: submitted and not called back.
+  std::size_t bytes = 0;                ///< Now: their keys and values.
+  LatencyHistogram reads;               ///< From submit to the end, successful reads.
+  LatencyHistogram writes;              ///< From submit to the end, successful writes.
 };
 
 }  // namespace norikv

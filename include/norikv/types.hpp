@@ -14,15 +14,16 @@ using Duration = std::chrono::nanoseconds;
 /// Every point in time of this API: the monotonic clock.
 using TimePoint = std::chrono::steady_clock::time_point;
 
-/// The longest duration an option accepts: ten years. Longer ones are refused, so that adding one to "now" can't overflow.
+/// The longest duration an option accepts: ten years. Longer ones are refused, so that adding one to "now" can't
+/// overflow.
 inline constexpr Duration max_duration = std::chrono::hours{24 * 3650};
 
 /// The largest key and value the server accepts, in bytes. Larger ones are refused before anything is sent.
 inline constexpr std::size_t max_key_size = 1024;
 inline constexpr std::size_t max_value_size = 1024 * 1024;
 
-/// What the server names a state of a key by. Opaque: equal or not, never ordered (versions of a shard can go backwards when
-/// a server restarts, and say nothing across shards).
+/// What the server names a state of a key by. Opaque: equal or not, never ordered (versions of a shard can go backwards
+/// when a server restarts, and say nothing across shards).
 struct Version {
   std::uint64_t term = 0;
   std::uint64_t index = 0;
@@ -56,10 +57,14 @@ enum class Consistency : std::uint8_t {
 /// The name of a level in options, logs and on the command line: "lease", "linearizable", "stale", "bounded".
 [[nodiscard]] constexpr std::string_view to_string(Consistency level) noexcept {
   switch (level) {
-    case Consistency::lease: return "lease";
-    case Consistency::linearizable: return "linearizable";
-    case Consistency::stale: return "stale";
-    case Consistency::bounded: return "bounded";
+    case Consistency::lease:
+      return "lease";
+    case Consistency::linearizable:
+      return "linearizable";
+    case Consistency::stale:
+      return "stale";
+    case Consistency::bounded:
+      return "bounded";
   }
   return "unknown";
 }
@@ -69,9 +74,9 @@ struct Precondition {
   std::optional<Version> version;  ///< The key must be there with exactly this version.
 };
 
-/// The write takes effect only if the key is there with this version. Take it from a `get`: the version that a put returned
-/// stops matching after a server restart. Today's server compares and writes in two steps: two conditional writes that run
-/// at the same time from different clients can both succeed.
+/// The write takes effect only if the key is there with this version. Take it from a `get`: the version that a put
+/// returned stops matching after a server restart. Today's server compares and writes in two steps: two conditional
+/// writes that run at the same time from different clients can both succeed.
 [[nodiscard]] constexpr Precondition at(Version version) noexcept { return Precondition{version}; }
 
 /// Tag for `IdempotencyKey`: a fresh random one.
@@ -84,11 +89,11 @@ inline constexpr Automatic automatic{};
 /// write silently. `automatic` draws 128 random bits for one operation and keeps them across its attempts.
 class IdempotencyKey {
  public:
-  IdempotencyKey() = default;                                       ///< none
-  IdempotencyKey(std::string text) : text_(std::move(text)) {}      // NOLINT(google-explicit-constructor)
-  IdempotencyKey(std::string_view text) : text_(text) {}            // NOLINT(google-explicit-constructor)
-  IdempotencyKey(const char* text) : text_(text) {}                 // NOLINT(google-explicit-constructor)
-  IdempotencyKey(Automatic) : automatic_(true) {}                   // NOLINT(google-explicit-constructor)
+  IdempotencyKey() = default;                                   ///< none
+  IdempotencyKey(std::string text) : text_(std::move(text)) {}  // NOLINT(google-explicit-constructor)
+  IdempotencyKey(std::string_view text) : text_(text) {}        // NOLINT(google-explicit-constructor)
+  IdempotencyKey(const char* text) : text_(text) {}             // NOLINT(google-explicit-constructor)
+  IdempotencyKey(Automatic) : automatic_(true) {}               // NOLINT(google-explicit-constructor)
 
   [[nodiscard]] bool is_automatic() const noexcept { return automatic_; }
   [[nodiscard]] bool is_set() const noexcept { return automatic_ || !text_.empty(); }

@@ -25,8 +25,8 @@ class UniqueFunction<R(Args...)> {
   UniqueFunction(std::nullptr_t) noexcept {}  // NOLINT(google-explicit-constructor)
 
   template <class F, class Decayed = std::decay_t<F>>
-    requires(!std::is_same_v<Decayed, UniqueFunction> && std::is_invocable_r_v<R, Decayed&, Args...>)
-  UniqueFunction(F&& callable) {  // NOLINT(google-explicit-constructor)
+  requires(!std::is_same_v<Decayed, UniqueFunction> && std::is_invocable_r_v<R, Decayed&, Args...>)
+      UniqueFunction(F&& callable) {  // NOLINT(google-explicit-constructor)
     if constexpr (fits<Decayed>) {
       ::new (static_cast<void*>(storage_)) Decayed(std::forward<F>(callable));
       table_ = &inline_table<Decayed>;
@@ -61,8 +61,8 @@ class UniqueFunction<R(Args...)> {
   };
 
   template <class F>
-  static constexpr bool fits = sizeof(F) <= inline_size && alignof(F) <= alignof(void*) &&
-                               std::is_nothrow_move_constructible_v<F>;
+  static constexpr bool fits = sizeof(F) <= inline_size &&
+                               alignof(F) <= alignof(void*) && std::is_nothrow_move_constructible_v<F>;
 
   /// Drops what the callable returns if nobody asked for it.
   template <class F>
@@ -75,19 +75,21 @@ class UniqueFunction<R(Args...)> {
   }
 
   template <class F>
-  static constexpr Table inline_table = {
-      [](void* self, Args&&... args) noexcept -> R { return call(*static_cast<F*>(self), std::forward<Args>(args)...); },
-      [](void* from, void* to) noexcept {
-        ::new (to) F(std::move(*static_cast<F*>(from)));
-        static_cast<F*>(from)->~F();
-      },
-      [](void* self) noexcept { static_cast<F*>(self)->~F(); }};
+  static constexpr Table inline_table = {[](void* self, Args&&... args) noexcept -> R {
+                                           return call(*static_cast<F*>(self), std::forward<Args>(args)...);
+                                         },
+                                         [](void* from, void* to) noexcept {
+                                           ::new (to) F(std::move(*static_cast<F*>(from)));
+                                           static_cast<F*>(from)->~F();
+                                         },
+                                         [](void* self) noexcept { static_cast<F*>(self)->~F(); }};
 
   template <class F>
-  static constexpr Table heap_table = {
-      [](void* self, Args&&... args) noexcept -> R { return call(**static_cast<F**>(self), std::forward<Args>(args)...); },
-      [](void* from, void* to) noexcept { ::new (to) F*(*static_cast<F**>(from)); },
-      [](void* self) noexcept { delete *static_cast<F**>(self); }};
+  static constexpr Table heap_table = {[](void* self, Args&&... args) noexcept -> R {
+                                         return call(**static_cast<F**>(self), std::forward<Args>(args)...);
+                                       },
+                                       [](void* from, void* to) noexcept { ::new (to) F*(*static_cast<F**>(from)); },
+                                       [](void* self) noexcept { delete *static_cast<F**>(self); }};
 
   void take(UniqueFunction& other) noexcept {
     table_ = std::exchange(other.table_, nullptr);

@@ -13,8 +13,8 @@
 
 namespace norikv {
 
-/// The version of the library that is loaded, such as "0.1.0"; compare with NORIKV_VERSION_STRING to find a header and a
-/// library that do not belong together. [any thread] The text lives as long as the library.
+/// The version of the library that is loaded, such as "0.1.0"; compare with NORIKV_VERSION_STRING to find a header and
+/// a library that do not belong together. [any thread] The text lives as long as the library.
 [[nodiscard]] NORIKV_EXPORT const char* version() noexcept;
 
 }  // namespace norikv

@@ -16,15 +16,18 @@ namespace norikv::testing {
 class LoopRunner {
  public:
   NORIKV_EXPORT LoopRunner();
-  /// Closes the loop. Handles that are still there are printed to stderr and end the process: check `close()` in a test.
+  /// Closes the loop. Handles that are still there are printed to stderr and end the process: check `close()` in a
+  /// test.
   NORIKV_EXPORT ~LoopRunner();
   LoopRunner(const LoopRunner&) = delete;
   LoopRunner& operator=(const LoopRunner&) = delete;
 
   [[nodiscard]] NORIKV_EXPORT uv_loop_s* loop() noexcept;
 
-  /// Turns the loop until `condition` is true; false if `limit` came first. Keeps turning while the loop has nothing to do.
-  [[nodiscard]] NORIKV_EXPORT bool run_until(UniqueFunction<bool()> condition, Duration limit = std::chrono::seconds{10});
+  /// Turns the loop until `condition` is true; false if `limit` came first. Keeps turning while the loop has nothing to
+  /// do.
+  [[nodiscard]] NORIKV_EXPORT bool run_until(UniqueFunction<bool()> condition,
+                                             Duration limit = std::chrono::seconds{10});
   /// Turns the loop for this long.
   NORIKV_EXPORT void run_for(Duration time);
   /// Runs until nothing keeps the loop alive; false if `limit` came first.

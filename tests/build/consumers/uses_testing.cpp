@@ -17,7 +17,8 @@ int main() {
   std::promise<norikv::Result<std::optional<norikv::Entry>>> answer;
   client->put("user:alice", "hello", [&](norikv::Result<norikv::Written> written) {
     if (!written) return answer.set_value(tl::unexpected(std::move(written.error())));
-    client->get("user:alice", [&](norikv::Result<std::optional<norikv::Entry>> found) { answer.set_value(std::move(found)); });
+    client->get("user:alice",
+                [&](norikv::Result<std::optional<norikv::Entry>> found) { answer.set_value(std::move(found)); });
   });
   auto arrived = answer.get_future();
   if (arrived.wait_for(std::chrono::seconds{20}) != std::future_status::ready) return std::puts("no answer"), 1;
