@@ -10,12 +10,18 @@
 #include <stdexcept>
 #include <thread>
 
+#include "transport/grpc/tsan.hpp"
+
 namespace norikv::test {
 namespace {
 
 // What the completion queue hands back; runs once.
 using Step = std::function<void(bool ok)>;
-void* tag(Step step) { return new Step(std::move(step)); }
+void* tag(Step step) {
+  auto* const owned = new Step(std::move(step));
+  transport::into_grpc(owned);
+  return owned;
+}
 
 grpc::ByteBuffer to_buffer(const std::string& bytes) {
   const grpc::Slice slice(bytes);
@@ -137,6 +143,7 @@ ScriptedServer::ScriptedServer(Script script, const std::string& listen)
   server_->thread = std::thread([queue = server_->queue.get()] {
     void* got = nullptr;
     for (bool ok = false; queue->Next(&got, &ok);) {
+      transport::out_of_grpc(got);
       const std::unique_ptr<Step> step(static_cast<Step*>(got));
       (*step)(ok);
     }
