@@ -37,7 +37,9 @@ class Operation {
   [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
 
  private:
+  friend class Admin;
   friend class Client;
+  friend class Vectors;
   Operation(std::weak_ptr<detail::ClientCore> core, std::uint64_t id) noexcept : core_(std::move(core)), id_(id) {}
   std::weak_ptr<detail::ClientCore> core_;
   std::uint64_t id_ = 0;

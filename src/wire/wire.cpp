@@ -1,88 +1,23 @@
 #include "wire/wire.hpp"
 
 #include <array>
-#include <limits>
 #include <utility>
 
 #include <google/protobuf/arena.h>
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/wire_format_lite.h>
 
 #include "norikv.pb.h"
+#include "wire/codec.hpp"
 
 namespace norikv::wire {
 namespace {
 
 namespace pb = norikv::v1;
-using WireFormat = google::protobuf::internal::WireFormatLite;
-
-/// Writes fields in protobuf's format straight into the string that is sent: a value is copied once, where a message
-/// object would copy it twice. As in proto3 an empty field is left out. Fields are written in ascending order, which
-/// makes the bytes equal to protobuf's own.
-class FieldWriter {
- public:
-  explicit FieldWriter(std::size_t capacity) { bytes_.reserve(capacity); }
-
-  FieldWriter& number(std::uint32_t field, std::uint64_t value) {
-    if (value != 0) {
-      varint(field << 3 | 0);
-      varint(value);
-    }
-    return *this;
-  }
-  FieldWriter& text(std::uint32_t field, std::string_view value) {
-    if (!value.empty()) present(field, value);
-    return *this;
-  }
-  /// A field that is there even when it is empty.
-  FieldWriter& present(std::uint32_t field, std::string_view value) {
-    varint(field << 3 | 2);
-    varint(value.size());
-    bytes_.append(value);
-    return *this;
-  }
-  [[nodiscard]] std::string take() { return std::move(bytes_); }
-
- private:
-  void varint(std::uint64_t value) {
-    for (; value >= 0x80; value >>= 7) bytes_.push_back(static_cast<char>(value | 0x80));
-    bytes_.push_back(static_cast<char>(value));
-  }
-
-  std::string bytes_;
-};
-
-/// Bytes that every field but texts takes at most, and a text takes beside its content.
-constexpr std::size_t max_overhead = 11;
-
 std::string encode_version(Version version) {
   return FieldWriter(0)  // nearly always short enough for the string itself
       .number(pb::Version::kTermFieldNumber, version.term)
       .number(pb::Version::kIndexFieldNumber, version.index)
       .take();
 }
-
-/// Whether any of a message's own fields, unknown ones included, has a tag for which `odd` is true.
-template <class Predicate>
-bool any_field(std::string_view message, Predicate odd) {
-  google::protobuf::io::CodedInputStream input(reinterpret_cast<const std::uint8_t*>(message.data()),
-                                               static_cast<int>(message.size()));
-  while (const std::uint32_t tag = input.ReadTag()) {
-    if (odd(tag) || !WireFormat::SkipField(&input, tag)) return true;
-  }
-  return false;
-}
-
-/// Parses a whole message; an error text if that fails. Fields of a newer server are allowed.
-template <class Message>
-std::optional<std::string> parse(Message& message, std::string_view bytes, std::string_view name) {
-  const auto failed = [&](std::string_view why) { return std::string(name).append(" ").append(why); };
-  if (bytes.size() > std::numeric_limits<int>::max()) return failed("is larger than 2 GiB");
-  if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return failed("does not parse");
-  return std::nullopt;
-}
-
-Version from_proto(const pb::Version& version) { return {version.term(), version.index()}; }
 
 /// A reply that says no more than which version was written.
 template <class Message>
@@ -96,7 +31,6 @@ Decoded<Version> decode_written(std::string_view reply, std::string_view name) {
 /// Protobuf passes over fields it does not know and known ones of a wrong type, so bytes of another kind can parse.
 /// Whether a reply without a value is really an empty value, or really a missing key (nothing at all, `meta` aside).
 bool believable(const pb::GetResponse& message, std::string_view reply) {
-  constexpr auto text_tag = [](int field) { return WireFormat::MakeTag(field, WireFormat::WIRETYPE_LENGTH_DELIMITED); };
   return !any_field(reply, [&](std::uint32_t tag) {
     if (!message.has_version()) return tag != text_tag(pb::GetResponse::kMetaFieldNumber);
     return WireFormat::GetTagFieldNumber(tag) == pb::GetResponse::kValueFieldNumber &&
@@ -117,11 +51,19 @@ Shard from_proto(pb::ShardInfo& info) {
 
 const std::string& path(Method method) noexcept {
   // Leaked on purpose: a gRPC thread may still use a path while the process exits.
-  static const auto& paths = *new std::array<std::string, 4>{
+  static const auto& paths = *new std::array<std::string, method_count>{
       "/norikv.v1.Kv/Put",
       "/norikv.v1.Kv/Get",
       "/norikv.v1.Kv/Delete",
       "/norikv.v1.Meta/WatchCluster",
+      "/norikv.v1.Vector/CreateIndex",
+      "/norikv.v1.Vector/DropIndex",
+      "/norikv.v1.Vector/Insert",
+      "/norikv.v1.Vector/Delete",
+      "/norikv.v1.Vector/Search",
+      "/norikv.v1.Vector/Get",
+      "/norikv.v1.Admin/SnapshotShard",
+      "/norikv.v1.Admin/TransferShard",
   };
   return paths[static_cast<std::size_t>(method)];
 }
@@ -163,11 +105,25 @@ std::string encode_get_of(std::string_view request) {
   return std::string{request.substr(0, at + length)};
 }
 
-std::string encode_consistency(std::string_view text) {
-  return FieldWriter(text.size() + max_overhead).text(pb::GetRequest::kConsistencyFieldNumber, text).take();
+std::string encode_consistency(std::string_view text, Method method) {
+  std::uint32_t field = pb::GetRequest::kConsistencyFieldNumber;
+  if (method == Method::vector_search) field = pb::VectorSearchRequest::kConsistencyFieldNumber;
+  if (method == Method::vector_get) field = pb::VectorGetRequest::kConsistencyFieldNumber;
+  return FieldWriter(text.size() + max_overhead).text(field, text).take();
 }
 
 std::string encode_watch() { return {}; }
+
+std::string encode(const ShardRequest& request) {
+  const std::string replica = FieldWriter(request.leader.size() + 2 * max_overhead)
+                                  .text(pb::ShardReplica::kNodeIdFieldNumber, request.leader)
+                                  .number(pb::ShardReplica::kLeaderFieldNumber, 1)
+                                  .take();
+  FieldWriter writer(replica.size() + 2 * max_overhead);
+  writer.number(pb::ShardInfo::kIdFieldNumber, request.id);
+  if (!request.leader.empty()) writer.present(pb::ShardInfo::kReplicasFieldNumber, replica);
+  return writer.take();
+}
 
 Decoded<Version> decode_put(std::string_view reply) { return decode_written<pb::PutResponse>(reply, "PutResponse"); }
 
@@ -186,6 +142,13 @@ Decoded<std::optional<Entry>> decode_get(std::string_view reply) {
   }
   if (!message.has_version()) return std::nullopt;
   return Entry{std::move(*message.mutable_value()), from_proto(message.version())};
+}
+
+Decoded<Shard> decode_shard(std::string_view reply) {
+  pb::ShardInfo message;
+  if (auto error = parse(message, reply, "ShardInfo")) return tl::make_unexpected(std::move(*error));
+  if (message.replicas().empty()) return tl::make_unexpected("ShardInfo lacks its replicas");
+  return from_proto(message);
 }
 
 Decoded<View> decode_view(std::string_view message) {

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include <norikv/admin.hpp>
 #include <norikv/error.hpp>
 #include <norikv/types.hpp>
 
@@ -14,7 +15,28 @@
 namespace norikv::wire {
 
 /// The methods this client calls.
-enum class Method : std::uint8_t { put, get, remove, watch_cluster };
+enum class Method : std::uint8_t {
+  put,
+  get,
+  remove,
+  watch_cluster,
+  vector_create_index,
+  vector_drop_index,
+  vector_insert,
+  vector_remove,
+  vector_search,
+  vector_get,
+  snapshot_shard,
+  transfer_shard,
+};
+inline constexpr std::size_t method_count = 12;
+
+/// Whether it is one of the Vector service.
+[[nodiscard]] constexpr bool is_vector(Method method) noexcept {
+  return method >= Method::vector_create_index && method <= Method::vector_get;
+}
+/// Whether it is one of the Admin service.
+[[nodiscard]] constexpr bool is_admin(Method method) noexcept { return method >= Method::snapshot_shard; }
 
 /// The HTTP/2 path, such as "/norikv.v1.Kv/Put". Lives for ever.
 [[nodiscard]] const std::string& path(Method method) noexcept;
@@ -35,15 +57,22 @@ struct RemoveRequest {
   std::string_view idempotency_key{};
 };
 
+/// A ShardInfo that asks for something: a snapshot of a shard, or that `leader` (a node's id; empty = none) leads it.
+struct ShardRequest {
+  std::uint32_t id = 0;
+  std::string_view leader{};
+};
+
 [[nodiscard]] std::string encode(const PutRequest& request);
 [[nodiscard]] std::string encode(const RemoveRequest& request);
+[[nodiscard]] std::string encode(const ShardRequest& request);
 /// A GetRequest without its consistency, which depends on the node: append `encode_consistency` to it.
 [[nodiscard]] std::string encode_get(std::string_view key);
 /// The GetRequest for the key of an encoded put, get or remove (their key is the same field): a probe for the shard's
 /// leader.
 [[nodiscard]] std::string encode_get_of(std::string_view request);
-/// The field to append to an encoded GetRequest; empty for an empty text.
-[[nodiscard]] std::string encode_consistency(std::string_view text);
+/// The field to append to an encoded GetRequest, VectorSearchRequest or VectorGetRequest; empty for an empty text.
+[[nodiscard]] std::string encode_consistency(std::string_view text, Method method = Method::get);
 /// The request of WatchCluster: an empty ClusterView.
 [[nodiscard]] std::string encode_watch();
 
@@ -62,15 +91,8 @@ struct Node {
   std::string role;
 };
 
-struct Replica {
-  std::string node_id;
-  bool leader = false;
-};
-
-struct Shard {
-  std::uint32_t id = 0;
-  std::vector<Replica> replicas;
-};
+using Replica = ShardReplica;
+using Shard = ShardInfo;
 
 /// A node's view of the cluster, as it was sent.
 struct View {
@@ -80,5 +102,7 @@ struct View {
 };
 
 [[nodiscard]] Decoded<View> decode_view(std::string_view message);
+/// The reply of the Admin service. It has at least one replica: the server always names the leader's.
+[[nodiscard]] Decoded<Shard> decode_shard(std::string_view reply);
 
 }  // namespace norikv::wire
