@@ -20,6 +20,7 @@ printf "%s" '{report}' > "${{4:-/dev/null}}"
 PASSED = '<TestCase name="good"><OverallResult success="true"/></TestCase>'
 FAILED = ('<TestCase name="bad"><Expression success="false" type="CHECK" filename="f.cpp" line="3"><Original>a == 2</Original>'
           '<Expanded>1 == 2</Expanded></Expression><OverallResult success="false"/></TestCase>')
+LEFT = '<TestCase name="left"><Warning>\n  skipped: one node\n</Warning><OverallResult success="true"/></TestCase>'
 SKIPPED = '<TestCase name="later"><OverallResult success="true" skips="1"/></TestCase>'
 
 
@@ -44,6 +45,14 @@ class Counting(unittest.TestCase):
         self.assertEqual(counts, (2, 1, 1))
         self.assertIn("CHECK( a == 2 )", suite.cases[1].detail)
         self.assertIn("1 == 2", suite.cases[1].detail)
+
+    def test_left(self):
+        """a case that warns with its reason to be skipped is skipped, unless it failed"""
+        suite, counts = self.count(f"<Catch>{LEFT}{PASSED}</Catch>")
+        self.assertEqual(counts, (1, 0, 1))
+        self.assertEqual(suite.cases[0].detail, "one node")
+        failed = LEFT.replace("true", "false")
+        self.assertEqual(self.count(f"<Catch>{failed}{PASSED}</Catch>", "exit 1")[1], (1, 1, 0))
 
     def test_crash(self):
         """a program that crashes fails in the case that was running"""

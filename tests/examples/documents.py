@@ -12,7 +12,9 @@ import report  # noqa: E402
 
 README = ROOT / "README.md"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
+CONFORMANCE = ROOT / "docs" / "conformance.md"
 PROMISES = 9
+POINTS = 37
 
 
 def read(path):
@@ -94,6 +96,28 @@ class Architecture(unittest.TestCase):
         items = re.split(r"^(\d+)\. ", section, flags=re.MULTILINE)[1:]
         guarded = [int(number) for number, item in zip(items[::2], items[1::2]) if named_tests(item)]
         self.assertEqual(guarded, list(range(1, PROMISES + 1)))
+
+
+class Conformance(unittest.TestCase):
+    maxDiff = None
+
+    def points(self):
+        """What the document names for each point of the list."""
+        section = read(CONFORMANCE).split("## The list", 1)[1]
+        items = re.split(r"^(\d+)\. ", section, flags=re.MULTILINE)[1:]
+        return {int(number): named_tests(item) for number, item in zip(items[::2], items[1::2])}
+
+    def test_points(self):
+        """each point of the conformance list has a test"""
+        self.assertEqual([number for number, tests in self.points().items() if tests], list(range(1, POINTS + 1)))
+
+    def test_cases(self):
+        """each case of tests/conformance is named under its point"""
+        named = {(path, name): number for number, tests in self.points().items() for path, name in tests}
+        cases = [(path.relative_to(ROOT).as_posix(), name) for path in (ROOT / "tests" / "conformance").glob("*_test.cpp")
+                 for name in test_names(path)]
+        self.assertGreater(len(cases), 50)
+        self.assertEqual([case for case in cases if not case[1].startswith(f"({named.get(case)}) ")], [])
 
 
 class Links(unittest.TestCase):
