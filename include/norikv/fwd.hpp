@@ -36,4 +36,7 @@ struct LoadEvent;
 struct WarningEvent;
 struct Stats;
 
+class Observer;
+struct TraceContext;
+
 }  // namespace norikv

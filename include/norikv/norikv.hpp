@@ -5,6 +5,7 @@
 #include <norikv/cluster.hpp>
 #include <norikv/error.hpp>
 #include <norikv/observable.hpp>
+#include <norikv/observer.hpp>
 #include <norikv/options.hpp>
 #include <norikv/routing.hpp>
 #include <norikv/stats.hpp>
