@@ -66,6 +66,8 @@ struct EventLoop::State {
   std::vector<std::unique_ptr<Handles>> blocks;
 
   std::optional<TimePoint> timer_at;
+  bool measured = false;
+  Turn current;
   bool held = false;
   bool task_known = true;  // the first turn is owed like a task
 
@@ -115,8 +117,12 @@ void EventLoop::State::close_handles(Handles& block) {
 
 void EventLoop::State::turn() {
   record_thread();
-  mailbox.fetch();
-  mailbox.run(tasks_per_turn);
+  const std::optional<TimePoint> asked_for = mailbox.fetch();
+  if (measured) {
+    current = {std::chrono::steady_clock::now(), std::nullopt, std::nullopt, 0};
+    if (asked_for) current.queue_lag = current.began - *asked_for;
+  }
+  current.tasks = mailbox.run(tasks_per_turn);
   if (closing_down) return;
   handler.on_turn();
   mailbox.wake_for_rest();
@@ -171,7 +177,9 @@ void EventLoop::State::start_timer() {
 
 void EventLoop::State::on_timer() {
   record_thread();
-  if (std::chrono::steady_clock::now() < *timer_at) return start_timer();  // libuv's clock is coarse
+  const TimePoint now = std::chrono::steady_clock::now();
+  if (now < *timer_at) return start_timer();  // libuv's clock is coarse
+  if (measured) current = {now, std::nullopt, now - *timer_at, 0};
   timer_at.reset();
   handler.on_turn();
 }
@@ -229,6 +237,13 @@ bool EventLoop::on_loop_thread() const noexcept { return state_->on_thread(); }
 bool EventLoop::may_start_directly() const noexcept { return state_->on_thread() && state_->mailbox.empty(); }
 
 void EventLoop::wake() { state_->mailbox.wake(); }
+
+void EventLoop::measure() {
+  state_->measured = true;
+  state_->mailbox.measure();
+}
+
+const Turn& EventLoop::turn() const noexcept { return state_->current; }
 
 void EventLoop::set_timer(std::optional<TimePoint> at) {
   State& state = *state_;

@@ -17,6 +17,14 @@ namespace norikv::loop {
 
 using Task = UniqueFunction<void()>;
 
+/// One turn, measured.
+struct Turn {
+  TimePoint began{};
+  std::optional<Duration> queue_lag;  ///< Since the turn was asked for; none if nobody did.
+  std::optional<Duration> timer_lag;  ///< How late the timer was; none if it is not its turn.
+  std::size_t tasks = 0;
+};
+
 /// What an `EventLoop` calls on the loop's thread.
 class TurnHandler {
  public:
@@ -62,6 +70,11 @@ class EventLoop {
 
   /// [any thread] Asks for one more turn.
   void wake();
+
+  /// From now on turns are measured, which costs two looks at the clock for each.
+  void measure();
+  /// [loop thread, inside `on_turn`] The turn that is running. Empty unless turns are measured.
+  [[nodiscard]] const Turn& turn() const noexcept;
 
   /// [loop thread] When the handler wants its next turn; none = only when something is posted. Earlier than now means
   /// in the next turn of the loop. Never keeps the loop alive.

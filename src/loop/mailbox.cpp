@@ -1,6 +1,7 @@
 #include "loop/mailbox.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include <uv.h>
@@ -21,6 +22,11 @@ void Mailbox::wake() {
   arm();
 }
 
+void Mailbox::measure() {
+  std::lock_guard lock(mutex_);
+  measured_ = true;
+}
+
 void Mailbox::open(uv_async_s* async) {
   std::lock_guard lock(mutex_);
   async_ = async;
@@ -39,18 +45,21 @@ bool Mailbox::try_seal() {
   return true;
 }
 
-void Mailbox::fetch() {
+std::optional<TimePoint> Mailbox::fetch() {
   std::lock_guard lock(mutex_);
   armed_ = false;
-  if (!batch_used_up()) return;  // what was posted later stays behind it
+  const std::optional<TimePoint> armed_at = std::exchange(armed_at_, std::nullopt);
+  if (!batch_used_up()) return armed_at;  // what was posted later stays behind it
   batch_.clear();
   next_ = 0;
   batch_.swap(posted_);
   posted_count_.store(0, std::memory_order_relaxed);
+  return armed_at;
 }
 
-void Mailbox::run(std::size_t limit) {
-  const std::size_t end = next_ + std::min(limit, batch_.size() - next_);
+std::size_t Mailbox::run(std::size_t limit) {
+  const std::size_t begin = next_;
+  const std::size_t end = begin + std::min(limit, batch_.size() - begin);
   while (next_ < end) {
     Task task = std::move(batch_[next_++]);
     task();
@@ -59,6 +68,7 @@ void Mailbox::run(std::size_t limit) {
     batch_ = std::vector<Task>();
     next_ = 0;
   }
+  return end - begin;
 }
 
 void Mailbox::wake_for_rest() {
@@ -70,6 +80,7 @@ bool Mailbox::empty() const noexcept { return batch_used_up() && posted_count_.l
 void Mailbox::arm() {
   if (armed_ || async_ == nullptr) return;
   armed_ = true;
+  if (measured_) armed_at_ = std::chrono::steady_clock::now();
   uv_async_send(async_);
 }
 

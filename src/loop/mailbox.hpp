@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstddef>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "loop/event_loop.hpp"
@@ -26,6 +27,9 @@ class Mailbox {
   /// [any thread] Asks for a turn, as a task would.
   void wake();
 
+  /// [any thread] From now on `fetch` tells when the wake was asked for. Costs a look at the clock per wake.
+  void measure();
+
   /// [loop thread] Wakes go to this handle from now on, first of all the one that is pending.
   void open(uv_async_s* async);
   /// [loop thread] No more wakes. Tasks are still taken in, and fetched by whoever shuts.
@@ -33,10 +37,11 @@ class Mailbox {
   /// [loop thread] Takes nothing in any more, unless a task waits: then false.
   [[nodiscard]] bool try_seal();
 
-  /// [loop thread] Consumes the wake. If the last batch is used up, fetches the next.
-  void fetch();
-  /// [loop thread] Runs at most `limit` tasks of the batch, oldest first.
-  void run(std::size_t limit);
+  /// [loop thread] Consumes the wake. If the last batch is used up, fetches the next. When the wake was asked for, if
+  /// that is measured.
+  std::optional<TimePoint> fetch();
+  /// [loop thread] Runs at most `limit` tasks of the batch, oldest first. How many it ran.
+  std::size_t run(std::size_t limit);
   /// [loop thread] Asks for another turn if tasks wait.
   void wake_for_rest();
   /// [loop thread] Whether every task that was posted has at least begun.
@@ -51,6 +56,8 @@ class Mailbox {
   uv_async_s* async_ = nullptr;  // null: no wakes
   bool armed_ = false;           // a wake was asked for that no turn has consumed
   bool sealed_ = false;
+  bool measured_ = false;
+  std::optional<TimePoint> armed_at_;
 
   // posted_.size(), written under the mutex, read by the loop's thread without it. Relaxed is enough: a post that
   // happens before the read is seen by coherence, and only the reader itself sets it back to zero.
