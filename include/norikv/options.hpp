@@ -86,6 +86,21 @@ struct ConnectionOptions {
 
 enum class LogLevel : std::uint8_t { debug, info, warning, error };
 
+/// The level's name as it is written above.
+[[nodiscard]] constexpr std::string_view to_string(LogLevel level) noexcept {
+  switch (level) {
+    case LogLevel::debug:
+      return "debug";
+    case LogLevel::info:
+      return "info";
+    case LogLevel::warning:
+      return "warning";
+    case LogLevel::error:
+      return "error";
+  }
+  return "unknown";
+}
+
 /// Everything a client can be told. Only `nodes` has no default.
 struct ClientOptions {
   /// The nodes: "host:port", "1.2.3.4:7447", "[::1]:7447" or "unix:/path". At least one; no duplicates.
@@ -103,6 +118,8 @@ struct ClientOptions {
   std::function<void(const std::function<void()>& run)> around_callbacks{};
   /// Called on the loop's thread with one line for people; never a key or a value. None = silent.
   std::function<void(LogLevel level, std::string_view line)> log{};
+  /// Lines of a lower level are not even made. `debug` tells every change of a leader and every topology stream.
+  LogLevel log_level = LogLevel::info;
 };
 
 /// Options of one `put`.

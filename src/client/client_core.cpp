@@ -151,9 +151,11 @@ void ClientCore::deliver(core::Deferred& deferred) {
 
 void ClientCore::deliver(TopologyEvent& event) {
   for (const LeaderChange& change : event.leaders_changed) {
-    log(LogLevel::debug, "shard " + std::to_string(change.shard) + ": leader " +
-                             (change.before.empty() ? "unknown" : change.before) + " -> " +
-                             (change.after.empty() ? "unknown" : change.after) + " (" + event.cause + ")");
+    log(LogLevel::debug, [&] {
+      return "shard " + std::to_string(change.shard) + ": leader " +
+             (change.before.empty() ? "unknown" : change.before) + " -> " +
+             (change.after.empty() ? "unknown" : change.after) + " (" + event.cause + ")";
+    });
   }
   publisher<TopologyEvent>().publish(event);
   if (!event.leaders_changed.empty()) publisher<LeadershipEvent>().publish({EventKind::change, event.leaders_changed});
@@ -161,14 +163,15 @@ void ClientCore::deliver(TopologyEvent& event) {
 
 void ClientCore::deliver(ConnectionEvent& event) {
   const bool bad = event.state != ConnectionState::connecting && event.state != ConnectionState::connected;
-  log(bad ? LogLevel::info : LogLevel::debug, "topology stream of " + event.node + ": " +
-                                                  std::string{to_string(event.state)} +
-                                                  (event.detail.empty() ? "" : " (" + event.detail + ")"));
+  log(bad ? LogLevel::info : LogLevel::debug, [&] {
+    return "topology stream of " + event.node + ": " + std::string{to_string(event.state)} +
+           (event.detail.empty() ? "" : " (" + event.detail + ")");
+  });
   publisher<ConnectionEvent>().publish(event);
 }
 
 void ClientCore::deliver(WarningEvent& event) {
-  log(LogLevel::warning, event.message);
+  log(LogLevel::warning, [&] { return event.message; });
   publisher<WarningEvent>().publish(event);
 }
 
@@ -180,10 +183,6 @@ void ClientCore::made_room() {
   while (ReadyCallback satisfied = admission_.take_satisfied()) {
     session_.deliveries().emplace_back(core::ReadyResult{std::move(satisfied), {}});
   }
-}
-
-void ClientCore::log(LogLevel level, std::string_view line) const {
-  if (options_.log) options_.log(level, line);
 }
 
 // --- the end ---

@@ -97,7 +97,11 @@ class ClientCore final : public std::enable_shared_from_this<ClientCore>,
   void begin_close(Duration grace);
   void continue_close();
   void finish_close();
-  void log(LogLevel level, std::string_view line) const;
+  /// Tells `line()`, which is called only if somebody wants to read lines of this level.
+  template <class Line>
+  void log(LogLevel level, Line line) const {
+    if (options_.log && level >= options_.log_level) options_.log(level, line());
+  }
 
   template <class Event>
   void replay(EventSlot<Event>& slot, const std::shared_ptr<const ClusterView>& view,
