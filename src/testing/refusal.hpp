@@ -28,7 +28,8 @@ enum class StatusCode : int {
 struct Refusal {
   StatusCode code{};
   std::string text;
-  std::string leader_hint{};  ///< Sent as `leader-hint` in the trailers; empty = not sent.
+  std::string leader_hint{};  ///< Sent in the trailers; empty = not sent.
+  std::string_view hint_key = "leader-hint";
 
   friend bool operator==(const Refusal&, const Refusal&) = default;
 };

@@ -27,6 +27,15 @@ enum class Profile : std::uint8_t {
   return profile == Profile::norikv ? "norikv" : "replicated";
 }
 
+/// What the Vector service is like. It belongs to shard 0: that shard's leader serves it.
+enum class VectorService : std::uint8_t {
+  none,     ///< It is not there, as on the real server 0.1.0: UNIMPLEMENTED without a word.
+  working,  ///< Stores vectors and finds the nearest exactly, whatever the type of the index.
+  /// As the real server's code would be if it was registered: writes are acknowledged and forgotten, reads fail with
+  /// "not yet implemented".
+  not_implemented_yet,
+};
+
 /// What to start. All of it is in one process and on 127.0.0.1.
 struct ClusterConfig {
   std::uint32_t nodes = 1;
@@ -46,6 +55,7 @@ struct ClusterConfig {
   Duration overlap_window = std::chrono::milliseconds{5};
   /// How often a topology stream repeats its view.
   Duration view_interval = std::chrono::seconds{1};
+  VectorService vectors = VectorService::none;
 };
 
 /// A running cluster. [any thread] Stops when it is destroyed.
