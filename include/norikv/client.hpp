@@ -130,6 +130,11 @@ class Client {
   /// back.
   [[nodiscard]] NORIKV_EXPORT bool owns(const uv_handle_s* handle) const noexcept;
 
+  /// Replaces the certificates: connections that are made from now on use these, calls and topology streams under way
+  /// end on the ones they have. A client that was created without TLS begins to use it. Files are read inside the call.
+  /// Error: `invalid_argument`, naming the field (nothing changes then), or `closed`.
+  [[nodiscard]] NORIKV_EXPORT Result<void> set_tls(TlsOptions options);
+
   /// A barrier: calls back when everything that was submitted before has called back. Refuses nothing.
   NORIKV_EXPORT void drain(Task callback);
 

@@ -18,6 +18,9 @@ struct ClientOptions;
 struct PutOptions;
 struct GetOptions;
 struct RemoveOptions;
+struct TlsOptions;
+struct TokenOptions;
+class TokenReply;
 
 struct Version;
 struct Entry;

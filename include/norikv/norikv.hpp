@@ -8,6 +8,7 @@
 #include <norikv/observer.hpp>
 #include <norikv/options.hpp>
 #include <norikv/routing.hpp>
+#include <norikv/security.hpp>
 #include <norikv/stats.hpp>
 #include <norikv/types.hpp>
 #include <norikv/unique_function.hpp>

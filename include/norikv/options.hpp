@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include <norikv/security.hpp>
 #include <norikv/types.hpp>
 
 namespace norikv {
@@ -120,6 +121,10 @@ struct ClientOptions {
   std::function<void(LogLevel level, std::string_view line)> log{};
   /// Lines of a lower level are not even made. `debug` tells every change of a leader and every topology stream.
   LogLevel log_level = LogLevel::info;
+  /// Secures all connections; none = plain text.
+  std::optional<TlsOptions> tls{};
+  /// Tokens for servers that ask who calls.
+  TokenOptions tokens{};
 };
 
 /// Options of one `put`.

@@ -128,6 +128,11 @@ bool Client::on_loop_thread() const noexcept { return impl_ != nullptr && impl_-
 
 bool Client::owns(const uv_handle_s* handle) const noexcept { return impl_ != nullptr && impl_->core->owns(handle); }
 
+Result<void> Client::set_tls(TlsOptions options) {
+  if (impl_ == nullptr) return tl::make_unexpected(client::make_error(ErrorCode::closed, "the client was moved from"));
+  return impl_->core->set_tls(options);
+}
+
 void Client::drain(Task callback) {
   if (impl_ != nullptr) return impl_->core->drain(std::move(callback));
   if (callback) callback();

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "client/fork.hpp"
+#include "client/tls.hpp"
 #include "client/validation.hpp"
 #include "transport/grpc/grpc_transport.hpp"
 #include "util/random.hpp"
@@ -29,6 +30,13 @@ void run_around(const std::function<void(const std::function<void()>&)>& hook, c
 
 Result<std::shared_ptr<ClientCore>> ClientCore::create(uv_loop_s* loop, LoopKind kind, ClientOptions options) {
   if (std::optional<Error> error = client::check(options)) return tl::make_unexpected(std::move(*error));
+  std::optional<core::TlsMaterial> tls;
+  if (options.tls) {
+    Result<core::TlsMaterial> loaded = client::load(*options.tls);
+    if (!loaded) return tl::make_unexpected(std::move(loaded.error()));
+    tls = std::move(*loaded);
+    options.tls = TlsOptions{};  // the key has to be in one place only
+  }
   std::shared_ptr<ClientCore> core{new ClientCore(std::move(options), kind)};
   int error = 0;
   core->loop_ = loop::EventLoop::create(loop, *core, error);
@@ -38,7 +46,7 @@ Result<std::shared_ptr<ClientCore>> ClientCore::create(uv_loop_s* loop, LoopKind
   }
   if (kind == LoopKind::owned) core->loop_->hold(true);
   core->transport_ =
-      transport::make_grpc_transport(*core->loop_, *core, core->options_.connection, core->options_.nodes);
+      transport::make_grpc_transport(*core->loop_, *core, core->options_.connection, core->options_.nodes, tls);
   core->self_ = core;
   return core;
 }
@@ -82,7 +90,8 @@ void ClientCore::on_stream_end(core::StreamEnd end) { session_.on_stream_end(end
 void ClientCore::carry_out_actions() {
   for (core::Action& action : session_.take_actions()) {
     if (auto* call = std::get_if<core::Call>(&action)) transport_->start(std::move(*call));
-    if (auto* watch = std::get_if<core::StartWatch>(&action)) transport_->watch(watch->id, watch->address);
+    if (auto* watch = std::get_if<core::StartWatch>(&action))
+      transport_->watch(watch->id, watch->address, watch->metadata);
     if (auto* cancelled = std::get_if<core::CancelCall>(&action)) transport_->cancel(cancelled->id);
     if (auto* cancelled = std::get_if<core::CancelWatch>(&action)) transport_->cancel(cancelled->id);
   }

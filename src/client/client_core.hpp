@@ -40,6 +40,7 @@ class ClientCore final : public std::enable_shared_from_this<ClientCore>,
   void post(Task task);
   void close(Duration grace, Task callback);
   void set_ref(bool keep_alive);
+  Result<void> set_tls(const TlsOptions& options);
 
   template <class Event>
   std::shared_ptr<Slot> subscribe(UniqueFunction<void(const Event&)> on_event, UniqueFunction<void()> on_end);

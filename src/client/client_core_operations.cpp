@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "client/client_core.hpp"
+#include "client/tls.hpp"
 #include "client/validation.hpp"
 #include "util/random.hpp"
 
@@ -195,6 +196,21 @@ void ClientCore::set_ref(bool keep_alive) {
   enter([this, keep_alive](Way way) {
     if (way == Way::on_loop) referenced_ = keep_alive;
   });
+}
+
+Result<void> ClientCore::set_tls(const TlsOptions& options) {
+  if (forked()) return tl::make_unexpected(closed_by_fork());
+  Result<core::TlsMaterial> material = client::load(options);
+  if (!material) return tl::make_unexpected(std::move(material.error()));
+  Result<void> result;
+  enter([this, &result, material = std::move(*material)](Way way) {
+    if (way == Way::too_late) {
+      result = tl::make_unexpected(closed());  // which is inside this call, unlike the rest
+    } else if (end_ == End::none) {
+      transport_->secure(material);
+    }
+  });
+  return result;
 }
 
 void ClientCore::after_input() {

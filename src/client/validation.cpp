@@ -76,6 +76,27 @@ void check_connection(const ConnectionOptions& connection, Checker& checker) {
   checker.positive("ConnectionOptions::silence", connection.silence);
 }
 
+void check_tokens(const ClientOptions& options, Checker& checker) {
+  const TokenOptions& tokens = options.tokens;
+  checker.not_negative("TokenOptions::refresh_before", tokens.refresh_before);
+  checker.positive("TokenOptions::answer_timeout", tokens.answer_timeout);
+  const auto legal_in_key = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+  };
+  const std::string& key = tokens.metadata_key;
+  if (key.empty() || !std::ranges::all_of(key, legal_in_key) || key.starts_with("grpc-") || key.ends_with("-bin")) {
+    checker.fail("TokenOptions::metadata_key \"" + util::one_line(key) +
+                 "\" is no key for a text: lower-case letters, digits, -, _ and ., and neither grpc-... nor ...-bin");
+  }
+  if (!std::ranges::all_of(tokens.prefix, [](char c) { return c >= ' ' && c <= '~'; }))
+    checker.fail("TokenOptions::prefix is not printable ASCII");
+  if (tokens.source && !options.tls && !tokens.allow_plaintext) {
+    checker.fail(
+        "TokenOptions::source is set without ClientOptions::tls: tokens are not sent in plain text unless "
+        "TokenOptions::allow_plaintext says so");
+  }
+}
+
 }  // namespace
 
 std::optional<Error> check(const ClientOptions& options) {
@@ -95,6 +116,7 @@ std::optional<Error> check(const ClientOptions& options) {
   checker.at_least("LimitOptions::bytes", options.limits.bytes, 1);
   checker.at_least("LimitOptions::callbacks_per_turn", options.limits.callbacks_per_turn, 1);
   check_connection(options.connection, checker);
+  check_tokens(options, checker);
   return checker.take();
 }
 

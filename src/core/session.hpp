@@ -32,6 +32,7 @@ namespace norikv::core {
 struct StartWatch {
   WatchId id{};
   std::string address;
+  Metadata metadata{};
 };
 struct CancelCall {
   CallId id{};

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -60,6 +61,16 @@ struct StreamEnd {
   std::string message;
 };
 
+/// What connections are secured with: checked PEM texts. Empty = none.
+struct TlsMaterial {
+  std::string ca{};
+  std::string certificate{};
+  std::string key{};
+  std::string server_name{};
+  /// When `certificate` ends, to explain failures.
+  std::optional<std::chrono::system_clock::time_point> certificate_ends{};
+};
+
 /// Receives what comes back. [loop thread] Never called from inside a method of the transport.
 class TransportSink {
  public:
@@ -81,13 +92,15 @@ class Transport {
 
   virtual void start(Call call) = 0;
   /// Opens a WatchCluster stream to a node. It has no deadline.
-  virtual void watch(WatchId id, const std::string& address) = 0;
+  virtual void watch(WatchId id, const std::string& address, const Metadata& metadata) = 0;
   /// Ends a call or a stream early; its reply or end still comes (and may be a success that was faster). Ids that are
   /// gone are ignored.
   virtual void cancel(CallId id) = 0;
   virtual void cancel(WatchId id) = 0;
   /// Keeps connections to these nodes and drops those to all others once their calls have ended.
   virtual void retain(const std::vector<std::string>& addresses) = 0;
+  /// Connections that are made from now on use TLS with this; calls and streams under way end on the ones they have.
+  virtual void secure(const TlsMaterial& material) = 0;
   /// Cancels everything that is left; `done` runs in a later turn, after the last reply and stream end were delivered
   /// and every connection was dropped. Nothing may be started after this.
   virtual void close(UniqueFunction<void()> done) = 0;

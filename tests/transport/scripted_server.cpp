@@ -36,6 +36,16 @@ std::string to_string(const grpc::ByteBuffer& buffer) {
   return bytes;
 }
 
+std::shared_ptr<grpc::ServerCredentials> credentials_of(const std::optional<ServerTls>& tls) {
+  if (!tls) return grpc::InsecureServerCredentials();
+  grpc::SslServerCredentialsOptions options(tls->client_ca.empty()
+                                                ? GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE
+                                                : GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+  options.pem_key_cert_pairs.push_back({tls->key, tls->certificate});
+  options.pem_root_certs = tls->client_ca;
+  return grpc::SslServerCredentials(options);
+}
+
 }  // namespace
 
 struct ScriptedServer::Server {
@@ -128,10 +138,10 @@ class ScriptedServer::Call final : public ServerCall, public std::enable_shared_
   std::atomic<bool> over_{false};
 };
 
-ScriptedServer::ScriptedServer(Script script, const std::string& listen)
+ScriptedServer::ScriptedServer(Script script, const std::string& listen, const std::optional<ServerTls>& tls)
     : script_(std::move(script)), server_(std::make_unique<Server>()) {
   grpc::ServerBuilder builder;
-  builder.AddListeningPort(listen, grpc::InsecureServerCredentials(), &port_);
+  builder.AddListeningPort(listen, credentials_of(tls), &port_);
   builder.RegisterAsyncGenericService(&server_->service);
   // A test that finds its port taken has to fail, not to share it.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);

@@ -13,6 +13,13 @@
 
 namespace norikv::test {
 
+/// What a server says who it is, and whose clients it takes: PEM texts.
+struct ServerTls {
+  std::string certificate;
+  std::string key;
+  std::string client_ca{};  ///< Empty = it asks for no client certificate.
+};
+
 /// How a scripted call is answered.
 struct Answer {
   int status = 0;
@@ -50,7 +57,8 @@ class ScriptedServer {
   using Script = std::function<void(ServerCall&)>;
 
   /// Listens at "127.0.0.1:0", "[::1]:0", "unix:/path" or at a given port.
-  explicit ScriptedServer(Script script, const std::string& listen = "127.0.0.1:0");
+  explicit ScriptedServer(Script script, const std::string& listen = "127.0.0.1:0",
+                          const std::optional<ServerTls>& tls = {});
   ~ScriptedServer();
 
   /// What a client dials.

@@ -25,12 +25,13 @@ const std::vector<TransportKind>& transport_kinds() {
   return kinds;
 }
 
-TestClient::TestClient(const TransportKind& kind, std::vector<std::string> addresses, ConnectionOptions options) {
+TestClient::TestClient(const TransportKind& kind, std::vector<std::string> addresses, ConnectionOptions options,
+                       const std::optional<core::TlsMaterial>& tls) {
   uv_loop_init(&loop_);
   int error = 0;
   events_ = loop::EventLoop::create(&loop_, *this, error);
   require(events_ != nullptr, "no event loop");
-  transport_ = kind.make(*events_, *this, options, addresses);
+  transport_ = kind.make(*events_, *this, options, addresses, tls);
 }
 
 TestClient::~TestClient() {
@@ -59,12 +60,12 @@ core::CallId TestClient::start(core::Call call) {
   return id;
 }
 
-core::WatchId TestClient::watch(const std::string& address) {
+core::WatchId TestClient::watch(const std::string& address, const core::Metadata& metadata) {
   const core::WatchId id{next_id_++};
   ends[id];
   views[id];
   inside_transport_ = true;
-  transport_->watch(id, address);
+  transport_->watch(id, address, metadata);
   inside_transport_ = false;
   return id;
 }

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,7 +20,7 @@ namespace norikv::test {
 struct TransportKind {
   const char* name;
   std::unique_ptr<core::Transport> (*make)(loop::EventLoop&, core::TransportSink&, const ConnectionOptions&,
-                                           const std::vector<std::string>&);
+                                           const std::vector<std::string>&, const std::optional<core::TlsMaterial>&);
 };
 
 [[nodiscard]] const std::vector<TransportKind>& transport_kinds();
@@ -37,14 +38,15 @@ struct CallSpec {
 /// if a call or a stream did not end exactly once, or if the loop does not close cleanly.
 class TestClient final : public core::TransportSink, public loop::TurnHandler {
  public:
-  TestClient(const TransportKind& kind, std::vector<std::string> addresses, ConnectionOptions options = {});
+  TestClient(const TransportKind& kind, std::vector<std::string> addresses, ConnectionOptions options = {},
+             const std::optional<core::TlsMaterial>& tls = {});
   ~TestClient();
   TestClient(const TestClient&) = delete;
   TestClient& operator=(const TestClient&) = delete;
 
   core::CallId start(const std::string& address, CallSpec spec = {});
   core::CallId start(core::Call call);
-  core::WatchId watch(const std::string& address);
+  core::WatchId watch(const std::string& address, const core::Metadata& metadata = {});
   [[nodiscard]] core::Transport& transport() noexcept { return *transport_; }
 
   /// Turns the loop until the condition holds. False if it did not within the limit.

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "transport/grpc/channels.hpp"
+#include "transport/grpc/connect_failure.hpp"
 #include "transport/grpc/tsan.hpp"
 
 namespace norikv::transport {
@@ -62,10 +63,11 @@ void collect(const std::multimap<grpc::string_ref, grpc::string_ref>& from, core
 
 }  // namespace
 
-UnaryCall::UnaryCall(core::Call call, loop::EventLoop& loop, CallOwner& owner)
+UnaryCall::UnaryCall(core::Call call, std::shared_ptr<const Security> security, loop::EventLoop& loop, CallOwner& owner)
     : id_(call.id),
       address_(std::move(call.address)),
       path_(wire::path(call.method)),
+      security_(std::move(security)),
       loop_(loop),
       owner_(owner),
       request_(request_of(call.payload, call.suffix)) {
@@ -92,6 +94,8 @@ core::Reply UnaryCall::take_reply() {
     reply.body = bytes_of(response_);
   } else {
     reply.sent = sent();
+    if (reply.sent == core::Sent::not_sent)
+      reply.message = cut(explain_connect_failure(reply.message, security_->facts()));
   }
   collect(context_.GetServerInitialMetadata(), reply.metadata);
   collect(context_.GetServerTrailingMetadata(), reply.metadata);
@@ -104,19 +108,20 @@ core::Reply UnaryCall::take_reply() {
 // Texts of a gRPC to come that differ make more calls `unknown`, never a sent one `not_sent`;
 // tests/transport/grpc_sent_test.cpp keeps the table.
 core::Sent UnaryCall::sent() const {
-  const std::string text = status_.error_message();
-  const bool found_no_connection =
-      status_.error_code() == grpc::StatusCode::UNAVAILABLE &&
-      (text.starts_with("failed to connect to all addresses") || text.starts_with("DNS resolution failed")) &&
-      context_.peer() == grpc_target(address_);
-  return found_no_connection ? core::Sent::not_sent : core::Sent::unknown;
+  const bool no_connection = status_.error_code() == grpc::StatusCode::UNAVAILABLE &&
+                             found_no_connection(status_.error_message()) && context_.peer() == grpc_target(address_);
+  return no_connection ? core::Sent::not_sent : core::Sent::unknown;
 }
 
-ViewStream::ViewStream(core::WatchId id, loop::EventLoop& loop, CallOwner& owner)
+ViewStream::ViewStream(core::WatchId id, const core::Metadata& metadata, std::shared_ptr<const Security> security,
+                       loop::EventLoop& loop, CallOwner& owner)
     : id_(id),
+      security_(std::move(security)),
       loop_(loop),
       owner_(owner),
-      request_(request_of(std::make_shared<const std::string>(wire::encode_watch()), {})) {}
+      request_(request_of(std::make_shared<const std::string>(wire::encode_watch()), {})) {
+  for (const auto& [key, value] : metadata) context_.AddMetadata(key, value);
+}
 
 void ViewStream::start(const std::shared_ptr<grpc::Channel>& channel) {
   grpc::GenericStub(channel).PrepareBidiStreamingCall(&context_, wire::path(wire::Method::watch_cluster), {}, this);
@@ -148,7 +153,10 @@ void ViewStream::read_next() {
 
 core::StreamEnd ViewStream::take_end() {
   if (!broken_.empty()) return {id_, grpc::StatusCode::INTERNAL, std::move(broken_)};
-  return {id_, status_.error_code(), cut(status_.error_message())};
+  std::string text = status_.error_message();
+  if (status_.error_code() == grpc::StatusCode::UNAVAILABLE && found_no_connection(text))
+    text = explain_connect_failure(text, security_->facts());
+  return {id_, status_.error_code(), cut(text)};
 }
 
 void ViewStream::OnReadDone(bool ok) {

@@ -16,6 +16,7 @@
 // result in them and posts, nothing else. Internal to this folder: it names gRPC.
 namespace norikv::transport {
 
+class Security;
 class UnaryCall;
 class ViewStream;
 
@@ -36,7 +37,7 @@ class CallOwner {
 /// One attempt of a request. Owned by the transport from before its start until `on_done`.
 class UnaryCall {
  public:
-  UnaryCall(core::Call call, loop::EventLoop& loop, CallOwner& owner);
+  UnaryCall(core::Call call, std::shared_ptr<const Security> security, loop::EventLoop& loop, CallOwner& owner);
   UnaryCall(const UnaryCall&) = delete;
   UnaryCall& operator=(const UnaryCall&) = delete;
 
@@ -54,6 +55,7 @@ class UnaryCall {
   const core::CallId id_;
   const std::string address_;
   const std::string& path_;
+  const std::shared_ptr<const Security> security_;  // of the channel
   loop::EventLoop& loop_;
   CallOwner& owner_;
   grpc::ClientContext context_;
@@ -70,7 +72,8 @@ class UnaryCall {
 /// fails.
 class ViewStream final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
  public:
-  ViewStream(core::WatchId id, loop::EventLoop& loop, CallOwner& owner);
+  ViewStream(core::WatchId id, const core::Metadata& metadata, std::shared_ptr<const Security> security,
+             loop::EventLoop& loop, CallOwner& owner);
 
   [[nodiscard]] core::WatchId id() const noexcept { return id_; }
 
@@ -88,6 +91,7 @@ class ViewStream final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::
   void OnDone(const grpc::Status& status) override;
 
   const core::WatchId id_;
+  const std::shared_ptr<const Security> security_;  // of the channel
   loop::EventLoop& loop_;
   CallOwner& owner_;
   bool cancelled_ = false;

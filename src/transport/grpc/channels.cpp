@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <chrono>
 #include <climits>
+#include <utility>
 
 #include <norikv/version.hpp>
 
@@ -52,7 +53,7 @@ int milliseconds(Duration duration) noexcept {
   return static_cast<int>(std::clamp<std::chrono::milliseconds::rep>(count, 1, INT_MAX));
 }
 
-grpc::ChannelArguments channel_arguments(const ConnectionOptions& options) {
+grpc::ChannelArguments channel_arguments(const ConnectionOptions& options, const Security& security) {
   grpc::ChannelArguments arguments;
   // Channels with equal targets share a connection otherwise, also across clients.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
@@ -75,7 +76,17 @@ grpc::ChannelArguments channel_arguments(const ConnectionOptions& options) {
     arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
     arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   }
+  // The name that is checked, and with it the authority that requests name.
+  if (!security.server_name().empty()) arguments.SetSslTargetNameOverride(security.server_name());
   return arguments;
+}
+
+std::shared_ptr<grpc::ChannelCredentials> credentials_of(const core::TlsMaterial& material) {
+  grpc::SslCredentialsOptions options;
+  options.pem_root_certs = material.ca;
+  options.pem_cert_chain = material.certificate;
+  options.pem_private_key = material.key;
+  return grpc::SslCredentials(options);
 }
 
 }  // namespace
@@ -91,11 +102,30 @@ std::string grpc_target(std::string_view address) {
   return (is_ipv4(host) ? "ipv4:///" : "dns:///") + percent_encoded(address);
 }
 
-NodeChannels::NodeChannels(std::string_view address, const ConnectionOptions& options) {
+Security::Security() : credentials_(grpc::InsecureChannelCredentials()) {}
+
+Security::Security(const core::TlsMaterial& material)
+    : credentials_(credentials_of(material)), certificate_ends_(material.certificate_ends) {
+  facts_.tls = true;
+  facts_.own_ca = !material.ca.empty();
+  facts_.server_name = material.server_name;
+  if (!material.certificate.empty()) facts_.certificate = SecurityFacts::Certificate::valid;
+}
+
+SecurityFacts Security::facts() const {
+  SecurityFacts facts = facts_;
+  if (certificate_ends_ && *certificate_ends_ < std::chrono::system_clock::now())
+    facts.certificate = SecurityFacts::Certificate::ended;
+  return facts;
+}
+
+NodeChannels::NodeChannels(std::string_view address, const ConnectionOptions& options,
+                           std::shared_ptr<const Security> security)
+    : security_(std::move(security)) {
   const std::string target = grpc_target(address);
-  const grpc::ChannelArguments arguments = channel_arguments(options);
+  const grpc::ChannelArguments arguments = channel_arguments(options, *security_);
   for (std::uint32_t i = 0; i < std::max(options.per_node, 1U); ++i)
-    channels_.push_back(grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments));
+    channels_.push_back(grpc::CreateCustomChannel(target, security_->credentials(), arguments));
 }
 
 const std::shared_ptr<grpc::Channel>& NodeChannels::next() noexcept {

@@ -42,7 +42,7 @@ class GrpcTransport final : public core::Transport, public CallOwner {
   }
 
   void start(core::Call call) override {
-    if (!may_be_sent(call.metadata)) return refuse(call.id, invalid_argument, "Metadata that HTTP/2 can't carry");
+    if (!may_be_sent(call.metadata)) return refuse(call.id, invalid_argument, illegal_metadata);
     // gRPC rounds deadlines up to milliseconds and might still send it.
     if (call.deadline <= std::chrono::steady_clock::now())
       return refuse(call.id, deadline_exceeded, "The deadline had passed before the call was sent");
@@ -50,15 +50,16 @@ class GrpcTransport final : public core::Transport, public CallOwner {
     if (node == nullptr) return refuse(call.id, unavailable, not_connected);
     const core::CallId id = call.id;
     auto& slot = calls_[id];
-    slot = std::make_unique<UnaryCall>(std::move(call), loop_, *this);
+    slot = std::make_unique<UnaryCall>(std::move(call), node->security(), loop_, *this);
     slot->start(node->next());
   }
 
-  void watch(core::WatchId id, const std::string& address) override {
+  void watch(core::WatchId id, const std::string& address, const core::Metadata& metadata) override {
+    if (!may_be_sent(metadata)) return refuse(id, invalid_argument, illegal_metadata);
     NodeChannels* const node = find(address);
     if (node == nullptr) return refuse(id, unavailable, not_connected);
     auto& slot = streams_[id];
-    slot = std::make_unique<ViewStream>(id, loop_, *this);
+    slot = std::make_unique<ViewStream>(id, metadata, node->security(), loop_, *this);
     slot->start(node->first());
   }
 
@@ -74,7 +75,14 @@ class GrpcTransport final : public core::Transport, public CallOwner {
     if (closing_) return;
     std::erase_if(nodes_,
                   [&](const auto& node) { return std::ranges::find(addresses, node.first) == addresses.end(); });
-    for (const std::string& address : addresses) nodes_.try_emplace(address, address, options_);
+    for (const std::string& address : addresses) nodes_.try_emplace(address, address, options_, security_);
+  }
+
+  void secure(const core::TlsMaterial& material) override {
+    if (closing_) return;
+    security_ = std::make_shared<const Security>(material);
+    // The old channels live on in their calls.
+    for (auto& [address, channels] : nodes_) channels = NodeChannels(address, options_, security_);
   }
 
   void close(UniqueFunction<void()> done) override {
@@ -93,6 +101,7 @@ class GrpcTransport final : public core::Transport, public CallOwner {
   }
 
  private:
+  static constexpr const char* illegal_metadata = "Metadata that HTTP/2 can't carry";
   static constexpr const char* not_connected = "Not a node of this client";
 
   void on_done(UnaryCall& call) override {
@@ -152,6 +161,7 @@ class GrpcTransport final : public core::Transport, public CallOwner {
   loop::EventLoop& loop_;
   core::TransportSink& sink_;
   const ConnectionOptions options_;
+  std::shared_ptr<const Security> security_ = std::make_shared<const Security>();
   std::unordered_map<std::string, NodeChannels> nodes_;
   std::unordered_map<core::CallId, std::unique_ptr<UnaryCall>> calls_;
   std::unordered_map<core::WatchId, std::unique_ptr<ViewStream>> streams_;
@@ -165,8 +175,10 @@ class GrpcTransport final : public core::Transport, public CallOwner {
 
 std::unique_ptr<core::Transport> make_grpc_transport(loop::EventLoop& loop, core::TransportSink& sink,
                                                      const ConnectionOptions& options,
-                                                     const std::vector<std::string>& addresses) {
+                                                     const std::vector<std::string>& addresses,
+                                                     const std::optional<core::TlsMaterial>& tls) {
   auto transport = std::make_unique<GrpcTransport>(loop, sink, options);
+  if (tls) transport->secure(*tls);
   transport->retain(addresses);
   return transport;
 }

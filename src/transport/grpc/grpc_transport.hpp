@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,11 +13,12 @@
 namespace norikv::transport {
 
 /// The gRPC transport, with connections to `addresses` (nodes as they are configured) that are made when they are first
-/// used. [loop thread, or before the loop runs]
+/// used, secured with `tls` unless it is none. [loop thread, or before the loop runs]
 ///
 /// `loop` and `sink` outlive the `done` of `close`; the transport itself must not be destroyed before it.
 [[nodiscard]] std::unique_ptr<core::Transport> make_grpc_transport(loop::EventLoop& loop, core::TransportSink& sink,
                                                                    const ConnectionOptions& options,
-                                                                   const std::vector<std::string>& addresses);
+                                                                   const std::vector<std::string>& addresses,
+                                                                   const std::optional<core::TlsMaterial>& tls = {});
 
 }  // namespace norikv::transport
