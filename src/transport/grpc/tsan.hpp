@@ -1,31 +1,11 @@
 #pragma once
 
-// ThreadSanitizer sees no happens-before through a gRPC that was built without it. These two mark where an object goes
-// into gRPC and where it comes back, so that races on our own state still show.
-#if defined(__SANITIZE_THREAD__)
-#define NORIKV_UNDER_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define NORIKV_UNDER_TSAN 1
-#endif
-#endif
-
-#ifdef NORIKV_UNDER_TSAN
-#include <sanitizer/tsan_interface.h>
-#endif
+#include "util/tsan.hpp"
 
 namespace norikv::transport {
 
-inline void into_grpc([[maybe_unused]] void* object) noexcept {
-#ifdef NORIKV_UNDER_TSAN
-  __tsan_release(object);
-#endif
-}
-
-inline void out_of_grpc([[maybe_unused]] void* object) noexcept {
-#ifdef NORIKV_UNDER_TSAN
-  __tsan_acquire(object);
-#endif
-}
+// gRPC comes without instrumentation.
+inline void into_grpc(void* object) noexcept { util::into_foreign(object); }
+inline void out_of_grpc(void* object) noexcept { util::out_of_foreign(object); }
 
 }  // namespace norikv::transport
