@@ -1,13 +1,20 @@
 #include <norikv/testing/cluster.hpp>
 
+#include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <deque>
 #include <mutex>
 #include <utility>
 
+#include <grpcpp/security/server_credentials.h>
+
 #include "testing/engine.hpp"
+#include "testing/fault_book.hpp"
+#include "testing/fault_state.hpp"
 #include "testing/node_server.hpp"
 #include "testing/port.hpp"
+#include "testing/timer_thread.hpp"
 
 namespace norikv::testing {
 namespace {
@@ -59,10 +66,13 @@ Result<void> check(const ClusterConfig& config) {
 
 struct Cluster::Impl {
   Impl(ClusterConfig asked, std::deque<ReservedPort> reserved, const ModelConfig& model)
-      : config(asked), ports(std::move(reserved)), engine(model, std::chrono::steady_clock::now()) {
-    for (NodeIndex node = 0; node < config.nodes; ++node) servers.emplace_back(engine, node);
+      : config(asked), ports(std::move(reserved)), engine(model, std::chrono::steady_clock::now(), timer) {
+    const NodeParts parts{engine, faults, timer, grpc::InsecureServerCredentials()};
+    for (NodeIndex node = 0; node < config.nodes; ++node) servers.emplace_back(parts, node, ports[node].number());
   }
   ~Impl() {
+    // First the timer: its tasks use the rest.
+    timer.stop();
     for (NodeIndex node = 0; node < config.nodes; ++node) stop(node);
   }
 
@@ -71,13 +81,19 @@ struct Cluster::Impl {
     engine.stop(node);
     servers[node].kill();
   }
-  bool start_server(NodeIndex node) { return servers[node].start(ports[node].number()); }
   [[nodiscard]] bool has(NodeIndex node) const noexcept { return node < config.nodes; }
+
+  template <class Undo>
+  static Fault fault(const std::shared_ptr<Impl>& self, Undo undo, FaultBook::Hits hits = {});
+  static Fault inject(const std::shared_ptr<Impl>& self, Requests requests, FaultEffect effect);
+  static Fault falsify_views(const std::shared_ptr<Impl>& self, NodeIndex node, ViewFault fault);
 
   ClusterConfig config;
   std::deque<ReservedPort> ports;
+  TimerThread timer;
+  FaultBook faults;
   Engine engine;
-  std::mutex lifecycle;  ///< One stop or restart at a time.
+  std::mutex lifecycle;  ///< One stop, restart or isolation at a time.
   std::deque<NodeServer> servers;
 };
 
@@ -92,14 +108,14 @@ Result<Cluster> Cluster::start(ClusterConfig config) {
     model.ports.push_back(port->number());
     ports.push_back(std::move(*port));
   }
-  auto impl = std::make_unique<Impl>(config, std::move(ports), model);
+  auto impl = std::make_shared<Impl>(config, std::move(ports), model);
   for (NodeIndex node = 0; node < config.nodes; ++node) {
-    if (!impl->start_server(node)) return taken(model.ports[node]);
+    if (!impl->servers[node].start()) return taken(model.ports[node]);
   }
   return Cluster(std::move(impl));
 }
 
-Cluster::Cluster(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
+Cluster::Cluster(std::shared_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
 Cluster::Cluster(Cluster&&) noexcept = default;
 Cluster& Cluster::operator=(Cluster&&) noexcept = default;
 Cluster::~Cluster() = default;
@@ -137,7 +153,7 @@ bool Cluster::restart(std::uint32_t node) {
   if (impl_->servers[node].running()) return true;
   // First the engine: a request that comes the moment the port is open finds a node that answers.
   impl_->engine.restart(node);
-  if (impl_->start_server(node)) return true;
+  if (impl_->servers[node].start()) return true;
   impl_->engine.stop(node);
   return false;
 }
@@ -148,6 +164,75 @@ void Cluster::freeze(std::uint32_t node) {
 
 void Cluster::thaw(std::uint32_t node) {
   if (impl_->has(node)) impl_->engine.thaw(node);
+}
+
+/// A fault that a lambda undoes as long as the cluster is there.
+template <class Undo>
+Fault Cluster::Impl::fault(const std::shared_ptr<Impl>& self, Undo undo, FaultBook::Hits hits) {
+  return Fault(std::make_unique<Fault::State>(Fault::State{std::move(hits), [weak = std::weak_ptr(self), undo] {
+                                                             if (const auto alive = weak.lock()) undo(*alive);
+                                                           }}));
+}
+
+Fault Cluster::Impl::inject(const std::shared_ptr<Impl>& self, Requests requests, FaultEffect effect) {
+  auto hits = std::make_shared<std::atomic<std::uint64_t>>(0);
+  const FaultId id = self->faults.add(std::move(requests), std::move(effect), hits);
+  return fault(
+      self, [id](Impl& impl) { impl.faults.remove(id); }, std::move(hits));
+}
+
+Fault Cluster::delay(Duration time, Requests requests) {
+  return Impl::inject(impl_, std::move(requests), DelayRequest{time});
+}
+
+Fault Cluster::read_slowly(Duration pause, Requests requests) {
+  return Impl::inject(impl_, std::move(requests), ReadLate{pause});
+}
+
+Fault Cluster::drop_connection(Moment moment, Requests requests) {
+  return Impl::inject(impl_, std::move(requests), DropConnection{moment});
+}
+
+Fault Cluster::compress_replies(Requests requests) { return Impl::inject(impl_, std::move(requests), CompressReply{}); }
+
+Fault Cluster::reply_with(ScriptedReply reply, Requests requests) {
+  return Impl::inject(impl_, std::move(requests), std::move(reply));
+}
+
+Fault Cluster::Impl::falsify_views(const std::shared_ptr<Impl>& self, NodeIndex node, ViewFault fault) {
+  if (!self->has(node)) return Impl::fault(self, [](Impl&) {});
+  self->engine.falsify_views(node, [&](ViewFaults& faults) { faults.push_back(fault); });
+  return Impl::fault(self, [node, fault](Impl& impl) {
+    impl.engine.falsify_views(node, [&](ViewFaults& faults) {
+      if (const auto found = std::find(faults.begin(), faults.end(), fault); found != faults.end()) faults.erase(found);
+    });
+  });
+}
+
+Fault Cluster::set_epoch_back(std::uint32_t node, std::uint64_t by) {
+  return Impl::falsify_views(impl_, node, {by, {}, {}});
+}
+
+Fault Cluster::claim_id(std::uint32_t node, std::uint32_t other) {
+  return Impl::falsify_views(impl_, node, {0, node_id(node), node_id(other)});
+}
+
+Fault Cluster::isolate(std::uint32_t node, Isolation how) {
+  if (!impl_->has(node)) return Impl::fault(impl_, [](Impl&) {});
+  const std::lock_guard lock(impl_->lifecycle);
+  impl_->servers[node].isolate(how);
+  return Impl::fault(impl_, [node, how](Impl& impl) {
+    const std::lock_guard healing(impl.lifecycle);
+    impl.servers[node].reconnect(how);
+  });
+}
+
+void Cluster::go_away(std::uint32_t node) {
+  if (impl_->has(node)) impl_->servers[node].go_away();
+}
+
+void Cluster::end_streams(std::uint32_t node) {
+  if (impl_->has(node)) impl_->engine.end_streams(node);
 }
 
 Cluster::Counters Cluster::counters() const { return impl_->engine.counters(); }

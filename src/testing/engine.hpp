@@ -1,7 +1,5 @@
 #pragma once
 
-#include <atomic>
-#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -10,87 +8,108 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <unordered_set>
+#include <vector>
 
 #include <norikv/testing/cluster.hpp>
 #include <norikv/types.hpp>
+#include <norikv/unique_function.hpp>
 
 #include "testing/cluster_model.hpp"
 #include "testing/shard_store.hpp"
+#include "testing/timer_thread.hpp"
+#include "testing/view_faults.hpp"
 
 namespace norikv::testing {
 
-/// What the engine asks about a request that waits: the server's side of one call. Lives as long as the call.
-class CallContext {
- public:
-  /// The client gave up, or the connection is gone.
-  [[nodiscard]] virtual bool cancelled() const = 0;
-  /// When the time that the client sent along is over; `TimePoint::max()` = never.
-  [[nodiscard]] virtual TimePoint deadline() const = 0;
-
- protected:
-  ~CallContext() = default;
-};
+/// Names a request to whoever asked.
+enum class RequestId : std::uint64_t {};
 
 /// The model in real time, for many threads: requests wait in here for their commit, for a thaw, for the next view.
 ///
 /// One mutex holds it all, so that what happens to a node (stop, freeze, a moved leader) comes entirely before or after
-/// each step of a request. Owned by the cluster; called by gRPC's threads and by the user's.
+/// each step of a request. Answers are given outside of it, by whichever thread brought them about: one of gRPC's, the
+/// user's, or the timer's. Owned by the cluster.
 class Engine {
  public:
-  Engine(ModelConfig config, TimePoint now);
+  /// [any thread] Called once, unless the request is forgotten or its node is stopped before.
+  template <class T>
+  using Done = UniqueFunction<void(Answer<T>)>;
 
-  // Requests. A node that was stopped answers nothing: they return once the call is dead, and what they return goes
-  // nowhere.
-  Answer<Version> write(NodeIndex node, const CallContext& call, Write write);
-  Answer<std::optional<Entry>> read(NodeIndex node, const CallContext& call, std::string_view key,
-                                    std::string_view consistency);
-  /// Waits for a view that is newer than `sent` (none = the first one); none = the stream is over.
-  std::optional<wire::View> next_view(NodeIndex node, const CallContext& call, std::optional<std::uint64_t> sent);
-  Answer<wire::Shard> snapshot_shard(NodeIndex node, const CallContext& call, std::uint32_t shard);
+  /// The timer ends first.
+  Engine(ModelConfig config, TimePoint now, TimerThread& timer);
+  ~Engine();
+
+  // Requests. They may be answered before the call returns.
+  RequestId write(NodeIndex node, TimePoint deadline, Write write, Done<Version> done);
+  RequestId read(NodeIndex node, std::string key, std::string consistency, Done<std::optional<Entry>> done);
+  RequestId snapshot_shard(NodeIndex node, std::uint32_t shard, Done<wire::Shard> done);
   /// For an answer that needs nothing of the node but that it speaks.
-  Answer<void> speak(NodeIndex node, const CallContext& call);
+  RequestId speak(NodeIndex node, Done<void> done);
+  /// A stream of views: after each one it waits for `sent`.
+  using ViewSink = UniqueFunction<void(RequestId, const wire::View&)>;
+  RequestId watch(NodeIndex node, ViewSink view, UniqueFunction<void()> ended);
+  void sent(RequestId stream);
+  /// Nobody waits for the answer any more. A write that has begun goes on.
+  void forget(RequestId request);
 
-  // What happens to nodes. All of it wakes who waits.
+  // What happens to nodes.
   void stop(NodeIndex node);
   void restart(NodeIndex node);
   void freeze(NodeIndex node);
   void thaw(NodeIndex node);
   bool move_leader(std::uint32_t shard, NodeIndex node);
+  /// The node's streams end, with OK.
+  void end_streams(NodeIndex node);
+  /// Changes what the node's views say, and pushes one.
+  void falsify_views(NodeIndex node, const std::function<void(ViewFaults&)>& change);
 
   void seed(std::string_view key, std::string_view value);
   [[nodiscard]] std::optional<std::string> stored(std::string_view key);
   [[nodiscard]] std::optional<NodeIndex> leader(std::uint32_t shard);
 
-  enum class Request : std::uint8_t { put, get, remove, watch, admin };
-  void count_arrival(NodeIndex node, Request request, std::string_view peer);
+  void count_arrival(NodeIndex node, Method method, std::string_view peer);
   [[nodiscard]] Cluster::Counters counters();
   [[nodiscard]] std::uint32_t max_overlapping_writes(std::uint32_t shard);
 
  private:
+  class Request;
+  class WriteRequest;
+  template <class T, class Ask>
+  class Question;
+  class Stream;
+  using RequestMap = std::unordered_map<RequestId, std::unique_ptr<Request>>;
+
   struct Node {
     bool running = true;
     bool frozen = false;
-    std::condition_variable changed;  ///< Anything that a waiting request wants to know.
+    RequestMap requests;
     std::unordered_set<std::string, StringHash, std::equal_to<>> peers;  ///< Everyone who sent it a request.
+    ViewFaults view_faults;
+    std::uint64_t view_changes = 0;  ///< Of `view_faults`.
   };
-  using Lock = std::unique_lock<std::mutex>;
+  /// Answers that are due; given once the mutex is free.
+  using Outbox = std::vector<UniqueFunction<void()>>;
 
-  /// Waits until the node speaks. A refusal: it never will to this call.
-  Answer<void> wait_to_speak(Lock& lock, Node& node, const CallContext& call);
-  Answer<Version> wait_for_commit(Lock& lock, const WriteTicket& ticket, const CallContext& call);
-  /// Waits for an event, for `until`, or for a moment to look whether the call is still there.
-  static void wait(Lock& lock, Node& node, TimePoint until);
-  /// The end of a request to a stopped node.
-  static Refusal stay_silent(Lock& lock, const CallContext& call);
-  template <class T>
-  Answer<T> counted(Answer<T> answer);
-  void wake_all();
+  RequestId start(NodeIndex node, std::unique_ptr<Request> request);
+  template <class T, class Ask>
+  RequestId ask(NodeIndex node, Ask question, Done<T> done);
+  /// Lets a request go on, and sees to it that it is looked at again in time. False if it has ended.
+  bool go_on(RequestId id, Request& request, Outbox& outbox);
+  void go_on_all(Outbox& outbox);
+  void on_time(RequestId id);
+  /// Runs `happening` under the mutex, then lets every request go on.
+  template <class F>
+  void happen(F&& happening);
+  static void give_out(Outbox& outbox);
 
+  TimerThread& timer_;
   std::mutex mutex_;
   std::deque<Node> nodes_;
   std::unique_ptr<ClusterModel> model_;
   Cluster::Counters counters_;
+  std::uint64_t last_request_ = 0;
 };
 
 }  // namespace norikv::testing

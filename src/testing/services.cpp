@@ -2,35 +2,26 @@
 
 #include <algorithm>
 #include <chrono>
-#include <string>
+#include <unordered_map>
 #include <utility>
 
-#include <grpcpp/grpcpp.h>
+#include <norikv.pb.h>
 
 namespace norikv::testing {
 namespace {
 
-class GrpcCall final : public CallContext {
- public:
-  explicit GrpcCall(const grpc::ServerContext& context) : context_(context) {}
-
-  bool cancelled() const override { return context_.IsCancelled(); }
-
-  TimePoint deadline() const override {
-    const auto wall = context_.deadline();
-    if (wall == std::chrono::system_clock::time_point::max()) return TimePoint::max();
-    return std::chrono::steady_clock::now() + (wall - std::chrono::system_clock::now());
-  }
-
- private:
-  const grpc::ServerContext& context_;
-};
-
-grpc::Status to_status(grpc::ServerContext& context, const Refusal& refusal) {
-  if (!refusal.leader_hint.empty()) context.AddTrailingMetadata("leader-hint", refusal.leader_hint);
-  return {static_cast<grpc::StatusCode>(refusal.code), refusal.text};
+RpcReply to_reply(const Refusal& refusal) {
+  RpcReply reply{static_cast<int>(refusal.code), refusal.text};
+  if (!refusal.leader_hint.empty()) reply.trailing_metadata.emplace_back("leader-hint", refusal.leader_hint);
+  return reply;
 }
 
+template <class Message>
+RpcReply to_reply(const Message& message) {
+  RpcReply reply;
+  reply.body = message.SerializeAsString();
+  return reply;
+}
 Version from_proto(const v1::Version& version) { return {version.term(), version.index()}; }
 
 void to_proto(Version version, v1::Version& out) {
@@ -66,86 +57,132 @@ std::optional<Duration> ttl(std::uint64_t milliseconds) {
   return std::chrono::milliseconds(std::min(milliseconds, longest));
 }
 
-/// What the real server refuses before its handlers see it; to a node that is silent even that is silent.
-Answer<void> take_in(Engine& engine, NodeIndex node, const CallContext& call, std::size_t size) {
-  if (auto checked = check_message_size(size); !checked) {
-    if (auto speaks = engine.speak(node, call); !speaks) return speaks;
-    return checked;
-  }
-  return {};
-}
-
 }  // namespace
 
-grpc::Status KvService::Put(grpc::ServerContext* context, const v1::PutRequest* request, v1::PutResponse* response) {
-  engine_.count_arrival(node_, Engine::Request::put, context->peer());
-  const GrpcCall call(*context);
-  if (auto taken = take_in(engine_, node_, call, request->ByteSizeLong()); !taken) {
-    return to_status(*context, taken.error());
+std::optional<Method> Services::method_of(const std::string& path) {
+  static const auto& methods = *new std::unordered_map<std::string, Method>{
+      {"/norikv.v1.Kv/Put", Method::put},
+      {"/norikv.v1.Kv/Get", Method::get},
+      {"/norikv.v1.Kv/Delete", Method::remove},
+      {"/norikv.v1.Meta/WatchCluster", Method::watch},
+      {"/norikv.v1.Admin/SnapshotShard", Method::snapshot_shard},
+      {"/norikv.v1.Admin/TransferShard", Method::transfer_shard},
+  };
+  if (const auto found = methods.find(path); found != methods.end()) return found->second;
+  if (path.starts_with("/norikv.v1.Vector/")) return Method::vector;
+  return std::nullopt;
+}
+
+std::string Services::key_of(Method method, const std::string& request) {
+  if (method != Method::put && method != Method::get && method != Method::remove) return {};
+  v1::GetRequest message;  // Field 1 is the key in all three.
+  return message.ParseFromString(request) ? std::move(*message.mutable_key()) : std::string();
+}
+
+void Services::serve(Method method, const std::shared_ptr<Exchange>& call) {
+  switch (method) {
+    case Method::put:
+      return put(call);
+    case Method::get:
+      return get(call);
+    case Method::remove:
+      return remove(call);
+    case Method::watch:
+      return watch(call);
+    case Method::snapshot_shard:
+      return snapshot_shard(call);
+    case Method::transfer_shard:
+      return refuse(call, transfer_not_implemented());
+    case Method::vector:
+      return refuse_unknown(call);
   }
-  Write write{WriteKind::put, request->key(), request->value(), ttl(request->ttl_ms()), request->idempotency_key()};
+}
+
+void Services::answer(const std::shared_ptr<Exchange>& call, RpcReply reply) {
+  until_over(*call, engine_.speak(node_, [call, reply = std::move(reply)](Answer<void>) mutable {
+    call->answer(std::move(reply));
+  }));
+}
+
+void Services::refuse(const std::shared_ptr<Exchange>& call, Refusal refusal) { answer(call, to_reply(refusal)); }
+
+void Services::until_over(Exchange& call, RequestId request) {
+  call.on_over([this, request] { engine_.forget(request); });
+}
+
+template <class Message>
+std::optional<Message> Services::take_in(const std::shared_ptr<Exchange>& call) {
+  const std::string& bytes = call->request();
+  if (auto checked = check_message_size(bytes.size()); !checked) {
+    refuse(call, std::move(checked.error()));
+    return std::nullopt;
+  }
+  Message message;
+  if (message.ParseFromString(bytes)) return message;
+  refuse(call, {StatusCode::internal, "failed to decode Protobuf message"});
+  return std::nullopt;
+}
+
+void Services::put(const std::shared_ptr<Exchange>& call) {
+  auto request = take_in<v1::PutRequest>(call);
+  if (!request) return;
+  Write write{WriteKind::put, std::move(*request->mutable_key()), std::move(*request->mutable_value()),
+              ttl(request->ttl_ms()), std::move(*request->mutable_idempotency_key())};
   if (request->has_if_match()) write.if_match = from_proto(request->if_match());
-  const Answer<Version> written = engine_.write(node_, call, std::move(write));
-  if (!written) return to_status(*context, written.error());
-  to_proto(*written, *response->mutable_version());
-  return grpc::Status::OK;
+  until_over(*call, engine_.write(node_, call->deadline(), std::move(write), [call](Answer<Version> written) {
+    if (!written) return call->answer(to_reply(written.error()));
+    v1::PutResponse response;
+    to_proto(*written, *response.mutable_version());
+    call->answer(to_reply(response));
+  }));
 }
 
-grpc::Status KvService::Get(grpc::ServerContext* context, const v1::GetRequest* request, v1::GetResponse* response) {
-  engine_.count_arrival(node_, Engine::Request::get, context->peer());
-  const GrpcCall call(*context);
-  if (auto taken = take_in(engine_, node_, call, request->ByteSizeLong()); !taken) {
-    return to_status(*context, taken.error());
-  }
-  Answer<std::optional<Entry>> found = engine_.read(node_, call, request->key(), request->consistency());
-  if (!found) return to_status(*context, found.error());
-  if (!*found) return grpc::Status::OK;  // A missing key is an answer without a version.
-  response->set_value(std::move((*found)->value));
-  to_proto((*found)->version, *response->mutable_version());
-  return grpc::Status::OK;
+void Services::get(const std::shared_ptr<Exchange>& call) {
+  auto request = take_in<v1::GetRequest>(call);
+  if (!request) return;
+  until_over(*call, engine_.read(node_, std::move(*request->mutable_key()), std::move(*request->mutable_consistency()),
+                                 [call](Answer<std::optional<Entry>> found) {
+                                   if (!found) return call->answer(to_reply(found.error()));
+                                   v1::GetResponse response;  // A missing key is an answer without a version.
+                                   if (*found) {
+                                     response.set_value(std::move((*found)->value));
+                                     to_proto((*found)->version, *response.mutable_version());
+                                   }
+                                   call->answer(to_reply(response));
+                                 }));
 }
 
-grpc::Status KvService::Delete(grpc::ServerContext* context, const v1::DeleteRequest* request,
-                               v1::DeleteResponse* response) {
-  engine_.count_arrival(node_, Engine::Request::remove, context->peer());
-  const GrpcCall call(*context);
-  if (auto taken = take_in(engine_, node_, call, request->ByteSizeLong()); !taken) {
-    return to_status(*context, taken.error());
-  }
-  Write write{WriteKind::remove, request->key(), {}, {}, request->idempotency_key()};
+void Services::remove(const std::shared_ptr<Exchange>& call) {
+  auto request = take_in<v1::DeleteRequest>(call);
+  if (!request) return;
+  Write write{
+      WriteKind::remove, std::move(*request->mutable_key()), {}, {}, std::move(*request->mutable_idempotency_key())};
   if (request->has_if_match()) write.if_match = from_proto(request->if_match());
-  const Answer<Version> removed = engine_.write(node_, call, std::move(write));
-  if (!removed) return to_status(*context, removed.error());
-  response->set_tombstoned(true);  // Whether or not the key was there.
-  to_proto(*removed, *response->mutable_version());
-  return grpc::Status::OK;
+  until_over(*call, engine_.write(node_, call->deadline(), std::move(write), [call](Answer<Version> removed) {
+    if (!removed) return call->answer(to_reply(removed.error()));
+    v1::DeleteResponse response;
+    response.set_tombstoned(true);  // Whether or not the key was there.
+    to_proto(*removed, *response.mutable_version());
+    call->answer(to_reply(response));
+  }));
 }
 
-grpc::Status MetaService::WatchCluster(grpc::ServerContext* context, const v1::ClusterView*,
-                                       grpc::ServerWriter<v1::ClusterView>* writer) {
-  engine_.count_arrival(node_, Engine::Request::watch, context->peer());
-  const GrpcCall call(*context);
-  std::optional<std::uint64_t> sent;
-  while (const std::optional<wire::View> view = engine_.next_view(node_, call, sent)) {
-    if (!writer->Write(to_proto(*view))) break;
-    sent = view->epoch;
-  }
-  return {grpc::StatusCode::CANCELLED, "The stream is over"};
+void Services::watch(const std::shared_ptr<Exchange>& call) {
+  auto view = [this, call](RequestId id, const wire::View& seen) {
+    call->send(to_proto(seen).SerializeAsString(), [this, id] { engine_.sent(id); });
+  };
+  until_over(*call, engine_.watch(node_, std::move(view), [call] { call->answer({}); }));
 }
 
-grpc::Status AdminService::TransferShard(grpc::ServerContext* context, const v1::ShardInfo*, v1::ShardInfo*) {
-  engine_.count_arrival(node_, Engine::Request::admin, context->peer());
-  if (auto speaks = engine_.speak(node_, GrpcCall(*context)); !speaks) return to_status(*context, speaks.error());
-  return to_status(*context, transfer_not_implemented());
-}
-
-grpc::Status AdminService::SnapshotShard(grpc::ServerContext* context, const v1::ShardInfo* request,
-                                         v1::ShardInfo* response) {
-  engine_.count_arrival(node_, Engine::Request::admin, context->peer());
-  const Answer<wire::Shard> shard = engine_.snapshot_shard(node_, GrpcCall(*context), request->id());
-  if (!shard) return to_status(*context, shard.error());
-  to_proto(*shard, *response);
-  return grpc::Status::OK;
+void Services::snapshot_shard(const std::shared_ptr<Exchange>& call) {
+  const auto request = take_in<v1::ShardInfo>(call);
+  if (!request) return;
+  until_over(*call, engine_.snapshot_shard(node_, request->id(), [call](Answer<wire::Shard> shard) {
+    if (!shard) return call->answer(to_reply(shard.error()));
+    v1::ShardInfo response;
+    to_proto(*shard, response);
+    call->answer(to_reply(response));
+  }));
 }
 
 }  // namespace norikv::testing

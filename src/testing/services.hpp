@@ -1,50 +1,47 @@
 #pragma once
 
-#include <norikv.grpc.pb.h>
+#include <memory>
+#include <optional>
+#include <string>
 
 #include "testing/engine.hpp"
+#include "testing/exchange.hpp"
 
-// The gRPC services of one node: messages in, a question to the engine, messages out. They hold nothing but the engine
-// and the node's number; owned by the node's server, called by gRPC's threads, which wait inside. Vector is not there:
-// the real server does not have it either.
 namespace norikv::testing {
 
-class KvService final : public v1::Kv::Service {
+/// The methods of one node: bytes in, a question to the engine, bytes out. It holds nothing but the engine and the
+/// node's number; owned by the node's server. [any thread]
+///
+/// Vector is not there: the real server does not have it either.
+class Services {
  public:
-  KvService(Engine& engine, NodeIndex node) : engine_(engine), node_(node) {}
+  Services(Engine& engine, NodeIndex node) : engine_(engine), node_(node) {}
 
-  grpc::Status Put(grpc::ServerContext* context, const v1::PutRequest* request, v1::PutResponse* response) override;
-  grpc::Status Get(grpc::ServerContext* context, const v1::GetRequest* request, v1::GetResponse* response) override;
-  grpc::Status Delete(grpc::ServerContext* context, const v1::DeleteRequest* request,
-                      v1::DeleteResponse* response) override;
+  /// None: the server has no such method.
+  [[nodiscard]] static std::optional<Method> method_of(const std::string& path);
+  /// The key that a request is about; empty if its method has none.
+  [[nodiscard]] static std::string key_of(Method method, const std::string& request);
+
+  /// Answers a call, now or later.
+  void serve(Method method, const std::shared_ptr<Exchange>& call);
+  /// Answers it with this, as soon as the node speaks.
+  void answer(const std::shared_ptr<Exchange>& call, RpcReply reply);
+  /// What gRPC says to a method that the server does not have.
+  void refuse_unknown(const std::shared_ptr<Exchange>& call) { refuse(call, {StatusCode::unimplemented, ""}); }
 
  private:
-  Engine& engine_;
-  NodeIndex node_;
-};
+  void put(const std::shared_ptr<Exchange>& call);
+  void get(const std::shared_ptr<Exchange>& call);
+  void remove(const std::shared_ptr<Exchange>& call);
+  void watch(const std::shared_ptr<Exchange>& call);
+  void snapshot_shard(const std::shared_ptr<Exchange>& call);
+  void refuse(const std::shared_ptr<Exchange>& call, Refusal refusal);
+  /// The engine need not answer once the call is over.
+  void until_over(Exchange& call, RequestId request);
+  /// The message of a request; if it is none, the call is refused.
+  template <class Message>
+  std::optional<Message> take_in(const std::shared_ptr<Exchange>& call);
 
-class MetaService final : public v1::Meta::Service {
- public:
-  MetaService(Engine& engine, NodeIndex node) : engine_(engine), node_(node) {}
-
-  grpc::Status WatchCluster(grpc::ServerContext* context, const v1::ClusterView* request,
-                            grpc::ServerWriter<v1::ClusterView>* writer) override;
-
- private:
-  Engine& engine_;
-  NodeIndex node_;
-};
-
-class AdminService final : public v1::Admin::Service {
- public:
-  AdminService(Engine& engine, NodeIndex node) : engine_(engine), node_(node) {}
-
-  grpc::Status TransferShard(grpc::ServerContext* context, const v1::ShardInfo* request,
-                             v1::ShardInfo* response) override;
-  grpc::Status SnapshotShard(grpc::ServerContext* context, const v1::ShardInfo* request,
-                             v1::ShardInfo* response) override;
-
- private:
   Engine& engine_;
   NodeIndex node_;
 };

@@ -10,6 +10,7 @@
 #include <norikv/error.hpp>
 #include <norikv/export.hpp>
 #include <norikv/options.hpp>
+#include <norikv/testing/faults.hpp>
 #include <norikv/types.hpp>
 
 // The ephemeral cluster: library norikv-testing, for the tests of whoever uses the client.
@@ -98,6 +99,37 @@ class Cluster {
   NORIKV_EXPORT void freeze(std::uint32_t node);
   NORIKV_EXPORT void thaw(std::uint32_t node);
 
+  // Faults. Each is in effect until the returned object ends, or is healed. Several may be in effect at once: delays
+  // add up, and of the faults that decide an answer the oldest one that matches takes the request, so that faults with
+  // `times` follow each other. A fault of a node that does not exist does nothing.
+
+  /// The node takes a request up only after this time. Requests behind it are not held up.
+  [[nodiscard]] NORIKV_EXPORT Fault delay(Duration time, Requests requests = {});
+  /// The node reads a request's message only this long after its headers came: what does not fit into the flow control
+  /// window (64 KiB) stays with the client meanwhile. `Requests::key` must be none: it has not been read yet.
+  [[nodiscard]] NORIKV_EXPORT Fault read_slowly(Duration pause, Requests requests = {});
+  /// The request's connection is reset instead of an answer, and all that is under way on it is cut off with it.
+  [[nodiscard]] NORIKV_EXPORT Fault drop_connection(Moment moment, Requests requests = {});
+  /// This is answered instead of what the server would say. `replies` has the usual ones.
+  [[nodiscard]] NORIKV_EXPORT Fault reply_with(ScriptedReply reply, Requests requests = {});
+  /// Replies are compressed with gzip. (They get an unknown field of 1 KiB, because only what gets smaller is.)
+  [[nodiscard]] NORIKV_EXPORT Fault compress_replies(Requests requests = {});
+
+  /// The node's views say an epoch that is lower by this; 0 at least. One is pushed at once, and one when it heals.
+  [[nodiscard]] NORIKV_EXPORT Fault set_epoch_back(std::uint32_t node, std::uint64_t by);
+  /// The node's views call it by another node's id.
+  [[nodiscard]] NORIKV_EXPORT Fault claim_id(std::uint32_t node, std::uint32_t other);
+
+  /// Cuts a node off from its clients, and from them alone: it lives on, keeps its shards, and carries out what has
+  /// arrived.
+  [[nodiscard]] NORIKV_EXPORT Fault isolate(std::uint32_t node, Isolation how = Isolation::silent);
+
+  /// The node tells its connections to go away (GOAWAY), as a server does before it stops: requests and streams under
+  /// way go on, new ones need a new connection, which it accepts.
+  NORIKV_EXPORT void go_away(std::uint32_t node);
+  /// Ends the topology streams that are open now, with OK.
+  NORIKV_EXPORT void end_streams(std::uint32_t node);
+
   /// What arrived since the start, over all nodes.
   struct Counters {
     std::uint64_t puts = 0;
@@ -116,8 +148,8 @@ class Cluster {
 
  private:
   struct Impl;
-  explicit Cluster(std::unique_ptr<Impl> impl) noexcept;
-  std::unique_ptr<Impl> impl_;
+  explicit Cluster(std::shared_ptr<Impl> impl) noexcept;
+  std::shared_ptr<Impl> impl_;  ///< Faults know it too, weakly.
 };
 
 }  // namespace norikv::testing
