@@ -1,32 +1,40 @@
 #include "core/shard_lanes.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace norikv::core {
 
-ShardLanes::Entry ShardLanes::enter(std::uint32_t shard, OpId write, TimePoint deadline, TimePoint now) {
+ShardLanes::Entry ShardLanes::enter(std::uint32_t shard, OpId write, TimePoint deadline, TimePoint now, Share share) {
   Lane& lane = lanes_[shard];
   while (!lane.settling.empty() && lane.settling.front() <= now) lane.settling.pop_front();
-  if (lane.queue.empty() && may_start(lane, now)) {
-    begin(lane, now);
+  if (lane.queue.empty() && may_start(lane, share, now)) {
+    begin(lane, share, now);
     return Entry::started;
   }
   if (lane.queue.size() >= options_.queued_per_shard) return Entry::full;
   if (expected_start(lane, now) >= deadline) return Entry::too_late;
-  lane.queue.push_back(write);
+  lane.queue.push_back({write, share});
   return Entry::queued;
 }
 
 void ShardLanes::abandon(std::uint32_t shard, OpId write) {
   const auto found = lanes_.find(shard);
   if (found == lanes_.end()) return;
-  std::erase(found->second.queue, write);
+  std::erase_if(found->second.queue, [&](const Waiting& waiting) { return waiting.id == write; });
 }
 
 void ShardLanes::leave(std::uint32_t shard, Leave how, TimePoint now) {
   Lane& lane = lanes_[shard];
   if (lane.in_flight > 0) --lane.in_flight;
-  if (how == Leave::settle && !lifted()) lane.settling.push_back(now + options_.lane_settle);
+  const bool exclusive = std::exchange(lane.exclusive, false);
+  if (how == Leave::settle) {
+    lane.quiet = now + options_.lane_settle;
+    if (exclusive)
+      lane.next_start = std::max(lane.next_start, lane.quiet);  // it may go on; no place is free until then
+    else if (!lifted())
+      lane.settling.push_back(lane.quiet);
+  }
   drop_if_idle(shard, now);
 }
 
@@ -50,10 +58,10 @@ std::vector<OpId> ShardLanes::take_ready(std::uint32_t shard, TimePoint now) {
   if (found == lanes_.end()) return ready;
   Lane& lane = found->second;
   while (!lane.settling.empty() && lane.settling.front() <= now) lane.settling.pop_front();
-  while (!lane.queue.empty() && may_start(lane, now)) {
-    ready.push_back(lane.queue.front());
+  while (!lane.queue.empty() && may_start(lane, lane.queue.front().share, now)) {
+    ready.push_back(lane.queue.front().id);
+    begin(lane, lane.queue.front().share, now);
     lane.queue.pop_front();
-    begin(lane, now);
   }
   drop_if_idle(shard, now);
   return ready;
@@ -62,7 +70,7 @@ std::vector<OpId> ShardLanes::take_ready(std::uint32_t shard, TimePoint now) {
 std::optional<TimePoint> ShardLanes::next_ready(std::uint32_t shard) const {
   const auto found = lanes_.find(shard);
   if (found == lanes_.end() || found->second.queue.empty()) return std::nullopt;
-  return free_at(found->second);
+  return free_at(found->second, found->second.queue.front().share);
 }
 
 std::size_t ShardLanes::queued(std::uint32_t shard) const {
@@ -75,17 +83,23 @@ std::size_t ShardLanes::taken(std::uint32_t shard) const {
   return found == lanes_.end() ? 0 : found->second.in_flight + found->second.settling.size();
 }
 
-bool ShardLanes::may_start(const Lane& lane, TimePoint now) const {
-  if (now < lane.next_start) return false;
-  return lifted() || lane.in_flight + lane.settling.size() < options_.in_flight_per_shard;
+bool ShardLanes::may_start(const Lane& lane, Share share, TimePoint now) const {
+  const std::optional<TimePoint> at = free_at(lane, share);
+  return at && *at <= now;
 }
 
-void ShardLanes::begin(Lane& lane, TimePoint now) const {
+void ShardLanes::begin(Lane& lane, Share share, TimePoint now) const {
   ++lane.in_flight;
+  lane.exclusive = share == Share::all;
   lane.next_start = now + options_.spacing;
 }
 
-std::optional<TimePoint> ShardLanes::free_at(const Lane& lane) const {
+std::optional<TimePoint> ShardLanes::free_at(const Lane& lane, Share share) const {
+  if (lane.exclusive) return std::nullopt;
+  if (share == Share::all) {
+    if (lane.in_flight > 0) return std::nullopt;
+    return std::max(lane.next_start, lane.quiet);
+  }
   const std::size_t taken = lane.in_flight + lane.settling.size();
   if (lifted() || taken < options_.in_flight_per_shard) return lane.next_start;
   // Another place has to become free; only a settling one does so by time alone.
@@ -99,14 +113,14 @@ TimePoint ShardLanes::expected_start(const Lane& lane, TimePoint now) const {
   // already under way, so it is not counted.
   const auto before = static_cast<std::int64_t>(lane.queue.size());
   const Duration by_places = lifted() ? Duration{0} : typical_write_ * before / options_.in_flight_per_shard;
-  return std::max(now, free_at(lane).value_or(now)) + std::max(by_places, options_.spacing * before);
+  return std::max(now, free_at(lane, Share::one).value_or(now)) + std::max(by_places, options_.spacing * before);
 }
 
 void ShardLanes::drop_if_idle(std::uint32_t shard, TimePoint now) {
   const auto found = lanes_.find(shard);
   const Lane& lane = found->second;
   if (lane.in_flight == 0 && lane.settling.empty() && lane.queue.empty() && lane.next_start <= now &&
-      lane.next_send <= now)
+      lane.next_send <= now && lane.quiet <= now)
     lanes_.erase(found);
 }
 

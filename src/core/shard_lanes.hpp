@@ -13,7 +13,9 @@
 
 namespace norikv::core {
 
-/// Keeps the writes of one shard apart, because today's server loses acknowledged writes that overlap in a shard.
+/// Keeps the writes of one shard apart, because today's server loses acknowledged writes that overlap in a shard. An
+/// exclusive operation (a snapshot, which can lose writes too) overlaps with no write at all, however many a lane
+/// takes.
 ///
 /// A place in a lane belongs to the write on the server, not to the operation: it is left by a definite answer; after
 /// an unknown outcome it settles, which means that it stays taken for a while longer. Writes wait in submission order.
@@ -22,9 +24,11 @@ class ShardLanes {
   explicit ShardLanes(const WriteOptions& options) : options_(options) {}
 
   enum class Entry : std::uint8_t { started, queued, full, too_late };
+  /// What an operation takes of a lane: one of its places, or all of them.
+  enum class Share : std::uint8_t { one, all };
 
   /// A write wants to start. `too_late`: it could not make its deadline behind the writes before it.
-  Entry enter(std::uint32_t shard, OpId write, TimePoint deadline, TimePoint now);
+  Entry enter(std::uint32_t shard, OpId write, TimePoint deadline, TimePoint now, Share share = Share::one);
 
   /// A write that waited gave up.
   void abandon(std::uint32_t shard, OpId write);
@@ -56,18 +60,24 @@ class ShardLanes {
   [[nodiscard]] bool lifted() const { return options_.in_flight_per_shard == 0; }
 
  private:
+  struct Waiting {
+    OpId id{};
+    Share share{};
+  };
   struct Lane {
     std::uint32_t in_flight = 0;
+    bool exclusive = false;          // the one in flight has all of it
     std::deque<TimePoint> settling;  // when each ends, in order
-    std::deque<OpId> queue;
+    TimePoint quiet{};               // what settles without a place, in a lane that is lifted, has ended by then
+    std::deque<Waiting> queue;
     TimePoint next_send{};
     TimePoint next_start{};  // spacing
   };
 
-  [[nodiscard]] bool may_start(const Lane& lane, TimePoint now) const;
-  void begin(Lane& lane, TimePoint now) const;
-  /// When a place is free by time alone; none if an answer has to come first.
-  [[nodiscard]] std::optional<TimePoint> free_at(const Lane& lane) const;
+  [[nodiscard]] bool may_start(const Lane& lane, Share share, TimePoint now) const;
+  void begin(Lane& lane, Share share, TimePoint now) const;
+  /// When this much is free by time alone; none if an answer has to come first.
+  [[nodiscard]] std::optional<TimePoint> free_at(const Lane& lane, Share share) const;
   [[nodiscard]] TimePoint expected_start(const Lane& lane, TimePoint now) const;
   void drop_if_idle(std::uint32_t shard, TimePoint now);
 

@@ -14,6 +14,7 @@ namespace {
 
 using Enter = ShardLanes::Entry;
 using Leave = ShardLanes::Leave;
+using Share = ShardLanes::Share;
 
 constexpr TimePoint start{1h};
 constexpr TimePoint never = TimePoint::max();
@@ -129,6 +130,56 @@ TEST_CASE("Without an idea how long writes take none is too late") {
   for (std::uint64_t i = 0; i < 10; ++i) CHECK(lanes.enter(1, op(i), start + 1ns, start) != Enter::too_late);
 }
 
+TEST_CASE("An exclusive operation waits for every write before it, and every write after it waits for it") {
+  for (const std::uint32_t places : {0u, 1u, 3u}) {
+    INFO(places << " places");
+    ShardLanes lanes{WriteOptions{.in_flight_per_shard = places}};
+    static_cast<void>(lanes.enter(1, op(1), never, start));
+    CHECK(lanes.enter(1, op(2), never, start, Share::all) == Enter::queued);
+    CHECK(lanes.enter(1, op(3), never, start) == Enter::queued);
+    CHECK(lanes.take_ready(1, start).empty());
+    CHECK_FALSE(lanes.next_ready(1));
+    lanes.leave(1, Leave::at_once, start);
+    CHECK(lanes.take_ready(1, start) == std::vector<OpId>{op(2)});
+    CHECK(lanes.enter(1, op(4), never, start) == Enter::queued);
+    CHECK(lanes.take_ready(1, start + 1h).empty());
+    lanes.leave(1, Leave::at_once, start);
+    const std::vector<OpId> after = lanes.take_ready(1, start);
+    CHECK(after.front() == op(3));
+    CHECK(after.size() == (places == 1 ? 1 : 2));
+  }
+}
+
+TEST_CASE("A free lane lets an exclusive operation start") {
+  ShardLanes lanes{WriteOptions{}};
+  CHECK(lanes.enter(1, op(1), never, start, Share::all) == Enter::started);
+  CHECK(lanes.enter(2, op(2), never, start) == Enter::started);
+}
+
+TEST_CASE("An exclusive operation waits for writes that may still be carried out, also in a lifted lane") {
+  for (const std::uint32_t places : {0u, 1u, 3u}) {
+    INFO(places << " places");
+    ShardLanes lanes{WriteOptions{.in_flight_per_shard = places}};
+    static_cast<void>(lanes.enter(1, op(1), never, start));
+    lanes.leave(1, Leave::settle, start);
+    CHECK(lanes.enter(1, op(2), never, start, Share::all) == Enter::queued);
+    CHECK(lanes.next_ready(1) == start + 500ms);
+    CHECK(lanes.take_ready(1, start + 500ms) == std::vector<OpId>{op(2)});
+  }
+}
+
+TEST_CASE("An exclusive operation whose outcome is unknown keeps the whole lane while it settles") {
+  for (const std::uint32_t places : {0u, 1u, 3u}) {
+    INFO(places << " places");
+    ShardLanes lanes{WriteOptions{.in_flight_per_shard = places}};
+    static_cast<void>(lanes.enter(1, op(1), never, start, Share::all));
+    lanes.leave(1, Leave::settle, start);
+    CHECK(lanes.enter(1, op(2), never, start) == Enter::queued);
+    CHECK(lanes.next_ready(1) == start + 500ms);
+    CHECK(lanes.take_ready(1, start + 500ms) == std::vector<OpId>{op(2)});
+  }
+}
+
 TEST_CASE("Random inputs agree with a plain model of one lane") {
   const std::uint64_t seed = GENERATE(1, 2, 3, 4, 5, 6);
   INFO("seed " << seed);
@@ -139,26 +190,31 @@ TEST_CASE("Random inputs agree with a plain model of one lane") {
                              .lane_settle = Duration{50}};
   ShardLanes lanes{options};
   std::size_t running = 0;
-  std::vector<TimePoint> settling;
-  std::deque<OpId> queue;
+  bool exclusive = false;
+  std::vector<TimePoint> settling;  // also in a lifted lane: an exclusive operation waits for it
+  std::optional<TimePoint> held;    // by an exclusive operation that settles
+  std::deque<std::pair<OpId, Share>> queue;
   std::optional<TimePoint> last_start;
   TimePoint now = start;
 
-  const auto may_start = [&] {
+  const auto may_start = [&](Share share) {
     std::erase_if(settling, [&](TimePoint end) { return end <= now; });
-    const bool spaced = !last_start || now - *last_start >= options.spacing;
-    return spaced && (options.in_flight_per_shard == 0 || running + settling.size() < options.in_flight_per_shard);
+    if (held && *held <= now) held.reset();
+    if (exclusive || held || (last_start && now - *last_start < options.spacing)) return false;
+    if (share == Share::all) return running == 0 && settling.empty();
+    return options.in_flight_per_shard == 0 || running + settling.size() < options.in_flight_per_shard;
   };
-  const auto begin = [&] {
+  const auto begin = [&](Share share) {
     ++running;
+    exclusive = share == Share::all;
     last_start = now;
   };
   const auto check_ready = [&] {
     std::vector<OpId> expected;
-    while (!queue.empty() && may_start()) {
-      expected.push_back(queue.front());
+    while (!queue.empty() && may_start(queue.front().second)) {
+      expected.push_back(queue.front().first);
+      begin(queue.front().second);
       queue.pop_front();
-      begin();
     }
     REQUIRE(lanes.take_ready(1, now) == expected);
     if (const auto next = lanes.next_ready(1)) {
@@ -170,15 +226,16 @@ TEST_CASE("Random inputs agree with a plain model of one lane") {
     switch (random.below(5)) {
       case 0:
       case 1: {
-        const Enter entry = lanes.enter(1, op(step), never, now);
-        if (queue.empty() && may_start()) {
+        const Share share = random.below(6) == 0 ? Share::all : Share::one;
+        const Enter entry = lanes.enter(1, op(step), never, now, share);
+        if (queue.empty() && may_start(share)) {
           REQUIRE(entry == Enter::started);
-          begin();
+          begin(share);
         } else if (queue.size() == options.queued_per_shard) {
           REQUIRE(entry == Enter::full);
         } else {
           REQUIRE(entry == Enter::queued);
-          queue.push_back(op(step));
+          queue.emplace_back(op(step), share);
         }
         break;
       }
@@ -187,14 +244,16 @@ TEST_CASE("Random inputs agree with a plain model of one lane") {
           const bool settle = random.below(2) == 0;
           lanes.leave(1, settle ? Leave::settle : Leave::at_once, now);
           --running;
-          if (settle && options.in_flight_per_shard != 0) settling.push_back(now + options.lane_settle);
+          if (settle && exclusive) held = now + options.lane_settle;
+          if (settle && !exclusive) settling.push_back(now + options.lane_settle);
+          exclusive = false;
         }
         break;
       case 3:
         if (!queue.empty()) {
-          const OpId chosen = queue[random.below(queue.size())];
+          const OpId chosen = queue[random.below(queue.size())].first;
           lanes.abandon(1, chosen);
-          std::erase(queue, chosen);
+          std::erase_if(queue, [&](const auto& waiting) { return waiting.first == chosen; });
         }
         break;
       default: {
@@ -202,14 +261,13 @@ TEST_CASE("Random inputs agree with a plain model of one lane") {
         const auto next = lanes.next_ready(1);
         if (next && random.below(2) == 0) {
           now = *next;
-          REQUIRE((queue.empty() || may_start()));
+          REQUIRE((queue.empty() || may_start(queue.front().second)));
         } else {
           now += Duration{static_cast<std::int64_t>(random.below(20))};
         }
       }
     }
     check_ready();
-    may_start();
     REQUIRE(lanes.queued(1) == queue.size());
   }
 }
