@@ -33,10 +33,17 @@ std::string random_hex() {
   return text.str();
 }
 
-Profile own_profile() {
+/// What NORIKV_TEST_PROFILE names.
+struct Own {
+  Profile profile = Profile::norikv;
+  bool restarted = false;  ///< Put and get count versions apart, as after a restart of the real server.
+};
+
+Own own_cluster() {
   const std::string name = variable("NORIKV_TEST_PROFILE");
-  if (name.empty() || name == to_string(Profile::norikv)) return Profile::norikv;
-  if (name == to_string(Profile::replicated)) return Profile::replicated;
+  if (name.empty() || name == to_string(Profile::norikv)) return {};
+  if (name == to_string(Profile::replicated)) return {.profile = Profile::replicated};
+  if (name == "restarted") return {.restarted = true};
   throw std::runtime_error("NORIKV_TEST_PROFILE: \"" + name + "\" is no profile");
 }
 
@@ -66,12 +73,27 @@ Endpoint::Endpoint() : run_(random_hex()) {
     find_out();
     return;
   }
-  const Profile profile = own_profile();
-  own_ = std::make_unique<Cluster>(start({.nodes = profile == Profile::replicated ? 3u : 1u,
+  const Own own = own_cluster();
+  own_ = std::make_unique<Cluster>(start({.nodes = own.profile == Profile::replicated ? 3u : 1u,
                                           .total_shards = shards.empty() ? 4 : shard_count(shards),
-                                          .profile = profile}));
+                                          .profile = own.profile}));
   nodes_ = own_->addresses();
   total_shards_ = own_->config().total_shards;
+  restarted_ = own.restarted;
+  if (restarted_) restart();
+}
+
+void Endpoint::restart() {
+  {
+    Client client = made(Client::create(options()));
+    for (const std::uint32_t shard : shards()) {
+      const PutOutcome written;
+      client.put(key("before the restart", shard), "value", written.callback());
+      REQUIRE(written.wait(60s));
+    }
+  }
+  own_->stop(0);
+  REQUIRE(own_->restart(0));
 }
 
 void Endpoint::find_out() {
@@ -123,7 +145,7 @@ bool Endpoint::may_lack(Feature feature) const {
     case Feature::several_shards:
       return total_shards_ == 1;
     case Feature::common_versions:
-      return false;
+      return restarted_;
   }
   return true;
 }

@@ -28,7 +28,7 @@ enum class Feature : std::uint8_t {
 
 /// The server under test. With NORIKV_TEST_NODES that is somebody else's; NORIKV_TEST_SHARDS is its number of shards,
 /// the server's own default of 1024 without. Otherwise an ephemeral cluster of 4 shards in this process, of the
-/// profile NORIKV_TEST_PROFILE; it is cold when the first case begins.
+/// profile NORIKV_TEST_PROFILE ("restarted" is profile norikv after a restart); it is cold when the first case begins.
 class Endpoint {
  public:
   /// The one of this run.
@@ -56,11 +56,13 @@ class Endpoint {
   Endpoint();
   [[nodiscard]] std::string unique(std::string_view prefix);
   void find_out();
+  void restart();
 
   std::unique_ptr<Cluster> own_;
   std::vector<std::string> nodes_;
   std::uint32_t total_shards_ = 4;
   bool knows_shards_ = true;
+  bool restarted_ = false;
   std::string run_;
   std::string trouble_;  // why nothing can be asked; every case fails with it at once
   std::uint64_t keys_ = 0;
