@@ -1,7 +1,9 @@
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <iterator>
 #include <string>
+#include <thread>
 
 #include "support/catch.hpp"
 #include "transport/raw_peer.hpp"
@@ -109,6 +111,27 @@ TEST_CASE("a transport closes while it connects to a peer that stays silent") {
     if (round % 2 == 1) REQUIRE(client.run_until([&] { return mute.accepted() > round / 2; }));
     client.close();
   }
+}
+
+// Without src/transport/grpc/retiring.cpp gRPC 1.51 keeps the connection, and the peer waits for its end in vain.
+TEST_CASE("a connection that is made after its transport has closed is given back") {
+  std::atomic<bool> asked{false};
+  std::atomic<bool> gone{false};
+  RawPeer late(Form::ipv4, [&](RawConnection& connection) {
+    asked = connection.read_until_frame(4);
+    for (int tries = 0; tries < 10'000 && !gone; ++tries) std::this_thread::sleep_for(1ms);
+    connection.write_frame(4, 0, 0);  // SETTINGS
+    connection.read_to_end();
+  });
+  {
+    TestClient client(each_kind(), {late.address()});
+    client.start(late.address());
+    REQUIRE(client.run_until([&] { return asked.load(); }));
+    client.close();
+  }
+  gone = true;
+  for (int tries = 0; tries < 1000 && late.finished() < 1; ++tries) std::this_thread::sleep_for(10ms);
+  CHECK(late.finished() == 1);
 }
 
 TEST_CASE("threads and descriptors are back after fifty transports that came and went") {

@@ -14,6 +14,8 @@
 
 #include <norikv/version.hpp>
 
+#include "transport/grpc/retiring.hpp"
+
 namespace norikv::transport {
 namespace {
 
@@ -121,11 +123,25 @@ SecurityFacts Security::facts() const {
 
 NodeChannels::NodeChannels(std::string_view address, const ConnectionOptions& options,
                            std::shared_ptr<const Security> security)
-    : security_(std::move(security)) {
+    : security_(std::move(security)),
+      // An attempt may last as long as the pause that would follow it, which has a fifth of jitter.
+      longest_attempt_(std::max(options.connect_timeout, options.reconnect.cap + options.reconnect.cap / 5)) {
   const std::string target = grpc_target(address);
   const grpc::ChannelArguments arguments = channel_arguments(options, *security_);
   for (std::uint32_t i = 0; i < std::max(options.per_node, 1U); ++i)
     channels_.push_back(grpc::CreateCustomChannel(target, security_->credentials(), arguments));
+}
+
+NodeChannels& NodeChannels::operator=(NodeChannels other) noexcept {
+  std::swap(security_, other.security_);
+  std::swap(channels_, other.channels_);
+  std::swap(next_, other.next_);
+  std::swap(longest_attempt_, other.longest_attempt_);
+  return *this;
+}
+
+NodeChannels::~NodeChannels() {
+  for (auto& channel : channels_) retire(std::move(channel), longest_attempt_);
 }
 
 const std::shared_ptr<grpc::Channel>& NodeChannels::next() noexcept {

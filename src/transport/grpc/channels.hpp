@@ -52,6 +52,9 @@ class Security {
 class NodeChannels {
  public:
   NodeChannels(std::string_view address, const ConnectionOptions& options, std::shared_ptr<const Security> security);
+  NodeChannels(NodeChannels&&) noexcept = default;
+  NodeChannels& operator=(NodeChannels other) noexcept;  // what it had goes with `other`
+  ~NodeChannels();
 
   /// For calls: one after the other.
   [[nodiscard]] const std::shared_ptr<grpc::Channel>& next() noexcept;
@@ -63,6 +66,7 @@ class NodeChannels {
   std::shared_ptr<const Security> security_;
   std::vector<std::shared_ptr<grpc::Channel>> channels_;
   std::size_t next_ = 0;
+  Duration longest_attempt_;
 };
 
 }  // namespace norikv::transport
