@@ -1,0 +1,257 @@
+#include <filesystem>
+#include <iterator>
+#include <random>
+#include <sstream>
+#include <thread>
+
+#include "client/process.hpp"
+#include "stories/story.hpp"
+
+// Two hundred lives of clients, each from a seed: made, used while nodes die and freeze, and closed at any moment. The
+// cluster is another process, for its threads come and go.
+using namespace norikv;
+using namespace norikv::test;
+
+namespace {
+
+constexpr std::uint32_t nodes = 3;
+constexpr std::uint32_t shards = 4;
+
+std::ptrdiff_t entries(const char* directory) {
+  return std::distance(std::filesystem::directory_iterator(directory), std::filesystem::directory_iterator{});
+}
+std::ptrdiff_t threads() { return entries("/proc/self/task"); }
+std::ptrdiff_t descriptors() { return entries("/proc/self/fd"); }
+
+/// Whether it comes down to so much: connections and threads end a moment after they are given back.
+template <class Count>
+bool comes_down(Count count, std::ptrdiff_t most) {
+  for (int tries = 0; tries < 1000 && count() > most; ++tries) std::this_thread::sleep_for(10ms);
+  return count() <= most;
+}
+
+class Dice {
+ public:
+  explicit Dice(std::uint64_t seed) : random_(seed) {}
+  /// 0 to below - 1.
+  std::uint32_t below(std::uint32_t below) { return static_cast<std::uint32_t>(random_() % below); }
+  bool one_in(std::uint32_t count) { return below(count) == 0; }
+  Duration time(Duration most) {
+    return Duration{static_cast<std::int64_t>(random_() % static_cast<std::uint64_t>(most.count()))};
+  }
+
+ private:
+  std::mt19937_64 random_;
+};
+
+/// A cluster in another process; its faults are healed at the end of a life.
+class Remote {
+ public:
+  Remote() : process_("A cluster for another process", {}) {
+    for (std::uint32_t node = 0; node < nodes; ++node) options_.nodes.push_back(process_.read_line(20s).value());
+    options_.total_shards = shards;
+  }
+  [[nodiscard]] const ClientOptions& options() const { return options_; }
+
+  void fault(Dice& dice) {
+    const std::uint32_t node = dice.below(nodes);
+    switch (dice.below(4)) {
+      case 0:
+        return stop(node);
+      case 1:
+        return ask("freeze", node);
+      case 2:
+        return heal(node);
+      default:
+        return ask("move", node, dice.below(shards));
+    }
+  }
+  void heal() {
+    for (std::uint32_t node = 0; node < nodes; ++node) heal(node);
+  }
+
+ private:
+  void stop(std::uint32_t node) {
+    ask("stop", node);
+    stopped_[node] = true;
+  }
+  void heal(std::uint32_t node) {
+    if (std::exchange(stopped_[node], false)) ask("restart", node);
+    ask("thaw", node);
+  }
+  void ask(const char* what, std::uint32_t node, std::uint32_t shard = 0) {
+    process_.write_line(fmt::format("{} {} {}", what, node, shard));
+    REQUIRE(process_.read_line(20s) == "done");
+  }
+
+  Process process_;
+  ClientOptions options_;
+  bool stopped_[nodes] = {};
+};
+
+/// Everything a client was asked in one life, and how often each was called back.
+class Life {
+ public:
+  Life(Client& client, Dice& dice) : client_(client), dice_(dice) {}
+
+  void act() {
+    const std::string key = "key-" + std::to_string(dice_.below(12));
+    switch (dice_.below(10)) {
+      case 0:
+      case 1:
+      case 2:
+        return keep(client_.put(key, "value", put_options(), puts_.emplace_back().callback()));
+      case 3:
+      case 4:
+      case 5:
+        return keep(client_.get(key, {.timeout = time_out()}, gets_.emplace_back().callback()));
+      case 6:
+        return keep(client_.remove(key, {.timeout = time_out()}, removes_.emplace_back().callback()));
+      case 7:
+        if (dice_.one_in(2)) return client_.wait_ready({.timeout = time_out()}, readies_.emplace_back().callback());
+        return client_.when_room(1 + dice_.below(5000), readies_.emplace_back().callback());
+      case 8:
+        return watch();
+      default:
+        if (!operations_.empty()) operations_[dice_.below(static_cast<std::uint32_t>(operations_.size()))].cancel();
+    }
+  }
+
+  /// What was not called back exactly once.
+  [[nodiscard]] std::size_t not_once() const {
+    return wrong(puts_) + wrong(gets_) + wrong(removes_) + wrong(readies_) + (*ends_ == watches_ ? 0 : 1);
+  }
+
+ private:
+  [[nodiscard]] std::optional<Duration> time_out() {
+    return dice_.one_in(3) ? std::nullopt : std::optional<Duration>{1ms + dice_.time(300ms)};
+  }
+  [[nodiscard]] PutOptions put_options() {
+    PutOptions options{.timeout = time_out()};
+    if (dice_.one_in(2)) options.idempotency_key = automatic;
+    if (dice_.one_in(4)) options.precondition = at(Version{1, dice_.below(20)});
+    return options;
+  }
+  void keep(Operation operation) { operations_.push_back(std::move(operation)); }
+  void watch() {
+    ++watches_;
+    client_.topology().subscribe([](const TopologyEvent&) {}, [ends = ends_] { ++*ends; }).detach();
+  }
+  template <class T>
+  static std::size_t wrong(const std::vector<Outcome<T>>& outcomes) {
+    std::size_t count = 0;
+    for (const auto& outcome : outcomes) count += outcome.calls() == 1 ? 0 : 1;
+    return count;
+  }
+
+  Client& client_;
+  Dice& dice_;
+  std::vector<Operation> operations_;
+  std::vector<PutOutcome> puts_;
+  std::vector<GetOutcome> gets_;
+  std::vector<RemoveOutcome> removes_;
+  std::vector<ReadyOutcome> readies_;
+  int watches_ = 0;
+  std::shared_ptr<std::atomic<int>> ends_ = std::make_shared<std::atomic<int>>(0);
+};
+
+CloseOptions some_grace(Dice& dice) { return {.grace = dice.one_in(2) ? Duration{0} : dice.time(60ms)}; }
+
+void live_on_a_borrowed_loop(Remote& cluster, Dice& dice) {
+  LoopFixture loop;
+  std::optional<Client> client{made(Client::create(loop.loop(), cluster.options()))};
+  Life life{*client, dice};
+  int closes = 0;
+  int closed = 0;
+  for (std::uint32_t steps = dice.below(40); steps > 0; --steps) {
+    life.act();
+    if (dice.one_in(4)) cluster.fault(dice);
+    if (dice.one_in(3)) loop.run_for(dice.time(4ms));
+  }
+  for (std::uint32_t times = dice.below(3); times > 0; --times) {
+    ++closes;
+    client->close(some_grace(dice), [&] { ++closed; });
+    if (dice.one_in(2)) loop.run_for(dice.time(10ms));
+  }
+  if (dice.one_in(2)) client.reset();
+  if (dice.one_in(2)) loop.run_for(dice.time(20ms));
+  cluster.heal();
+  client.reset();
+  REQUIRE(loop.run_until_idle());
+  CHECK(closed == closes);
+  CHECK(life.not_once() == 0);
+  CHECK(loop.close().empty());
+}
+
+void live_on_its_own_loop(Remote& cluster, Dice& dice) {
+  std::optional<Client> client{made(Client::create(cluster.options()))};
+  Life life{*client, dice};
+  int closes = 0;
+  std::atomic<int> closed{0};
+  for (std::uint32_t steps = dice.below(40); steps > 0; --steps) {
+    life.act();
+    if (dice.one_in(4)) cluster.fault(dice);
+    if (dice.one_in(3)) std::this_thread::sleep_for(dice.time(4ms));
+  }
+  for (std::uint32_t times = dice.below(3); times > 0; --times) {
+    ++closes;
+    client->close(some_grace(dice), [&] { ++closed; });
+  }
+  if (dice.one_in(2)) client.reset();
+  cluster.heal();
+  client.reset();
+  CHECK(closed == closes);
+  CHECK(life.not_once() == 0);
+}
+
+void live(Remote& cluster, std::uint64_t seed) {
+  INFO("seed " << seed);
+  Dice dice{seed};
+  if (dice.one_in(2)) {
+    live_on_a_borrowed_loop(cluster, dice);
+  } else {
+    live_on_its_own_loop(cluster, dice);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("A cluster for another process", "[.process]") {
+  Cluster cluster = start({.nodes = nodes,
+                           .total_shards = shards,
+                           .profile = Profile::replicated,
+                           .election = 20ms,
+                           .view_interval = 50ms});
+  for (const std::string& address : cluster.addresses()) tell_parent(address);
+  while (const auto line = line_of_parent()) {
+    std::istringstream words(*line);
+    std::string what;
+    std::uint32_t node = 0;
+    std::uint32_t shard = 0;
+    words >> what >> node >> shard;
+    if (what == "stop") cluster.stop(node);
+    if (what == "restart") REQUIRE(cluster.restart(node));
+    if (what == "freeze") cluster.freeze(node);
+    if (what == "thaw") cluster.thaw(node);
+    if (what == "move") static_cast<void>(cluster.move_leader(shard, node));
+    tell_parent("done");
+  }
+}
+
+TEST_CASE("200 clients that are closed at any moment under faults call everything back once and leave nothing") {
+  Remote cluster;
+  std::uint64_t seed = 1;
+  for (; seed <= 20; ++seed) live(cluster, seed);
+  // What gRPC needs for itself: its executors start threads as they need them, and no descriptor is needed twice.
+  std::ptrdiff_t most_threads = 0;
+  std::ptrdiff_t least_descriptors = descriptors();
+  for (; seed <= 100; ++seed) {
+    live(cluster, seed);
+    most_threads = std::max(most_threads, threads());
+    least_descriptors = std::min(least_descriptors, descriptors());
+  }
+  for (; seed <= 200; ++seed) live(cluster, seed);
+  CHECK(comes_down(threads, most_threads));
+  CHECK(comes_down(descriptors, least_descriptors));
+  tell("200 lives: threads {} -> {}, descriptors {} -> {}", most_threads, threads(), least_descriptors, descriptors());
+}
