@@ -241,4 +241,6 @@ std::uint32_t Cluster::max_overlapping_writes(std::uint32_t shard) const {
   return impl_->engine.max_overlapping_writes(shard);
 }
 
+std::uint32_t Cluster::max_overlapping_vector_writes() const { return impl_->engine.max_overlapping_vector_writes(); }
+
 }  // namespace norikv::testing

@@ -88,6 +88,33 @@ class Engine::WriteRequest final : public Request {
   std::optional<WriteTicket> ticket_;
 };
 
+/// A request of the Vector service: handled when the node speaks, answered when it is due.
+template <class Message>
+class Engine::VectorRequest final : public Request {
+ public:
+  using Reply = VectorReply<Message>;
+  VectorRequest(NodeIndex asked, TimePoint deadline, Message message, Done<Reply> done)
+      : Request(asked), deadline_(deadline), message_(std::move(message)), done_(std::move(done)) {}
+
+  std::optional<TimePoint> step(Engine& engine, RequestId, TimePoint time, Outbox& outbox) override {
+    if (engine.nodes_[node].frozen) return TimePoint::max();
+    if (!handled_) {
+      handled_ = engine.vectors_->handle({node, engine.model_->leader(0, time), time}, message_);
+      due_ = engine.vectors_->answer_due();
+    }
+    if (due_ <= time) return answer<Reply>(engine, outbox, done_, std::move(*handled_));
+    if (deadline_ <= time) return answer<Reply>(engine, outbox, done_, tl::unexpected(timeout_expired()));
+    return std::min(due_, deadline_);
+  }
+
+ private:
+  TimePoint deadline_;
+  Message message_;
+  Done<Reply> done_;
+  std::optional<Answer<Reply>> handled_;
+  TimePoint due_{};
+};
+
 class Engine::Stream final : public Request {
  public:
   Stream(NodeIndex asked, ViewSink view, UniqueFunction<void()> ended)
@@ -127,6 +154,7 @@ class Engine::Stream final : public Request {
 };
 
 Engine::Engine(ModelConfig config, TimePoint start, TimerThread& timer) : timer_(timer), nodes_(config.cluster.nodes) {
+  if (config.cluster.vectors != VectorService::none) vectors_.emplace(config.cluster, start);
   model_ = make_model(std::move(config), start);
 }
 
@@ -210,6 +238,19 @@ RequestId Engine::snapshot_shard(NodeIndex node, std::uint32_t shard, Done<wire:
       std::move(done));
 }
 
+template <class Message>
+RequestId Engine::vectors(NodeIndex node, TimePoint deadline, Message request, Done<VectorReply<Message>> done) {
+  return start(node, std::make_unique<VectorRequest<Message>>(node, deadline, std::move(request), std::move(done)));
+}
+
+template RequestId Engine::vectors(NodeIndex, TimePoint, v1::CreateVectorIndexRequest,
+                                   Done<v1::CreateVectorIndexResponse>);
+template RequestId Engine::vectors(NodeIndex, TimePoint, v1::DropVectorIndexRequest, Done<v1::DropVectorIndexResponse>);
+template RequestId Engine::vectors(NodeIndex, TimePoint, v1::VectorInsertRequest, Done<v1::VectorInsertResponse>);
+template RequestId Engine::vectors(NodeIndex, TimePoint, v1::VectorDeleteRequest, Done<v1::VectorDeleteResponse>);
+template RequestId Engine::vectors(NodeIndex, TimePoint, v1::VectorSearchRequest, Done<v1::VectorSearchResponse>);
+template RequestId Engine::vectors(NodeIndex, TimePoint, v1::VectorGetRequest, Done<v1::VectorGetResponse>);
+
 RequestId Engine::speak(NodeIndex node, Done<void> done) {
   return ask(
       node, [](ClusterModel&, TimePoint) { return Answer<void>(); }, std::move(done));
@@ -260,6 +301,7 @@ void Engine::restart(NodeIndex index) {
     if (nodes_[index].running) return;
     nodes_[index].running = true;
     model_->restart(index, now());
+    if (vectors_) vectors_->restart(index);
   });
 }
 
@@ -321,6 +363,7 @@ void Engine::count_arrival(NodeIndex node, Method method, std::string_view peer)
   if (method == Method::get) ++counters_.gets;
   if (method == Method::remove) ++counters_.removes;
   if (method == Method::watch) ++counters_.watches;
+  if (method == Method::vector) ++counters_.vectors;
   if (!nodes_[node].peers.contains(peer)) nodes_[node].peers.emplace(peer);
 }
 
@@ -336,6 +379,11 @@ Cluster::Counters Engine::counters() {
 std::uint32_t Engine::max_overlapping_writes(std::uint32_t shard) {
   const std::lock_guard lock(mutex_);
   return model_->max_overlapping_writes(shard);
+}
+
+std::uint32_t Engine::max_overlapping_vector_writes() {
+  const std::lock_guard lock(mutex_);
+  return vectors_ ? vectors_->max_overlapping_writes() : 0;
 }
 
 }  // namespace norikv::testing

@@ -19,6 +19,7 @@
 #include "testing/cluster_model.hpp"
 #include "testing/shard_store.hpp"
 #include "testing/timer_thread.hpp"
+#include "testing/vector_model.hpp"
 #include "testing/view_faults.hpp"
 
 namespace norikv::testing {
@@ -45,6 +46,10 @@ class Engine {
   RequestId write(NodeIndex node, TimePoint deadline, Write write, Done<Version> done);
   RequestId read(NodeIndex node, std::string key, std::string consistency, Done<std::optional<Entry>> done);
   RequestId snapshot_shard(NodeIndex node, std::uint32_t shard, Done<wire::Shard> done);
+  /// Of the Vector service, which must be there.
+  template <class Message>
+  RequestId vectors(NodeIndex node, TimePoint deadline, Message request, Done<VectorReply<Message>> done);
+  [[nodiscard]] bool has_vectors() const noexcept { return vectors_.has_value(); }
   /// For an answer that needs nothing of the node but that it speaks.
   RequestId speak(NodeIndex node, Done<void> done);
   /// A stream of views: after each one it waits for `sent`.
@@ -72,10 +77,13 @@ class Engine {
   void count_arrival(NodeIndex node, Method method, std::string_view peer);
   [[nodiscard]] Cluster::Counters counters();
   [[nodiscard]] std::uint32_t max_overlapping_writes(std::uint32_t shard);
+  [[nodiscard]] std::uint32_t max_overlapping_vector_writes();
 
  private:
   class Request;
   class WriteRequest;
+  template <class Message>
+  class VectorRequest;
   template <class T, class Ask>
   class Question;
   class Stream;
@@ -108,6 +116,7 @@ class Engine {
   std::mutex mutex_;
   std::deque<Node> nodes_;
   std::unique_ptr<ClusterModel> model_;
+  std::optional<VectorModel> vectors_;  ///< None: there is no such service.
   Cluster::Counters counters_;
   std::uint64_t last_request_ = 0;
 };

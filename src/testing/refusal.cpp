@@ -14,6 +14,7 @@ Answer<void> refuse(StatusCode code, std::string text) { return tl::unexpected(R
 }  // namespace
 
 bool is_not_leader(const Refusal& refusal) noexcept {
+  if (refusal.code == StatusCode::failed_precondition) return refusal.text == "Not leader";  // a write of a vector
   return refusal.code == StatusCode::unavailable && refusal.text.starts_with("NOT_LEADER");
 }
 

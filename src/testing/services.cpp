@@ -12,7 +12,7 @@ namespace {
 
 RpcReply to_reply(const Refusal& refusal) {
   RpcReply reply{static_cast<int>(refusal.code), refusal.text};
-  if (!refusal.leader_hint.empty()) reply.trailing_metadata.emplace_back("leader-hint", refusal.leader_hint);
+  if (!refusal.leader_hint.empty()) reply.trailing_metadata.emplace_back(refusal.hint_key, refusal.leader_hint);
   return reply;
 }
 
@@ -94,7 +94,7 @@ void Services::serve(Method method, const std::shared_ptr<Exchange>& call) {
     case Method::transfer_shard:
       return refuse(call, transfer_not_implemented());
     case Method::vector:
-      return refuse_unknown(call);
+      return vectors(call);
   }
 }
 
@@ -172,6 +172,32 @@ void Services::watch(const std::shared_ptr<Exchange>& call) {
     call->send(to_proto(seen).SerializeAsString(), [this, id] { engine_.sent(id); });
   };
   until_over(*call, engine_.watch(node_, std::move(view), [call] { call->answer({}); }));
+}
+
+void Services::vectors(const std::shared_ptr<Exchange>& call) {
+  if (!engine_.has_vectors()) return refuse_unknown(call);
+  using Serve = void (Services::*)(const std::shared_ptr<Exchange>&);
+  static const auto& methods = *new std::unordered_map<std::string_view, Serve>{
+      {"/norikv.v1.Vector/CreateIndex", &Services::vectors_of<v1::CreateVectorIndexRequest>},
+      {"/norikv.v1.Vector/DropIndex", &Services::vectors_of<v1::DropVectorIndexRequest>},
+      {"/norikv.v1.Vector/Insert", &Services::vectors_of<v1::VectorInsertRequest>},
+      {"/norikv.v1.Vector/Delete", &Services::vectors_of<v1::VectorDeleteRequest>},
+      {"/norikv.v1.Vector/Search", &Services::vectors_of<v1::VectorSearchRequest>},
+      {"/norikv.v1.Vector/Get", &Services::vectors_of<v1::VectorGetRequest>},
+  };
+  const auto found = methods.find(call->path());
+  if (found == methods.end()) return refuse_unknown(call);
+  (this->*found->second)(call);
+}
+
+template <class Message>
+void Services::vectors_of(const std::shared_ptr<Exchange>& call) {
+  auto request = take_in<Message>(call);
+  if (!request) return;
+  auto done = [call](Answer<VectorReply<Message>> answer) {
+    call->answer(answer ? to_reply(*answer) : to_reply(answer.error()));
+  };
+  until_over(*call, engine_.vectors<Message>(node_, call->deadline(), std::move(*request), std::move(done)));
 }
 
 void Services::snapshot_shard(const std::shared_ptr<Exchange>& call) {

@@ -11,8 +11,6 @@ namespace norikv::testing {
 
 /// The methods of one node: bytes in, a question to the engine, bytes out. It holds nothing but the engine and the
 /// node's number; owned by the node's server. [any thread]
-///
-/// Vector is not there: the real server does not have it either.
 class Services {
  public:
   Services(Engine& engine, NodeIndex node) : engine_(engine), node_(node) {}
@@ -35,6 +33,9 @@ class Services {
   void remove(const std::shared_ptr<Exchange>& call);
   void watch(const std::shared_ptr<Exchange>& call);
   void snapshot_shard(const std::shared_ptr<Exchange>& call);
+  void vectors(const std::shared_ptr<Exchange>& call);
+  template <class Message>
+  void vectors_of(const std::shared_ptr<Exchange>& call);
   void refuse(const std::shared_ptr<Exchange>& call, Refusal refusal);
   /// The engine need not answer once the call is over.
   void until_over(Exchange& call, RequestId request);

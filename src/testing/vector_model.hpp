@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <norikv.pb.h>
@@ -77,5 +78,10 @@ class VectorModel {
   std::vector<TimePoint> under_way_;  ///< When each of the writes is answered that were not, last time.
   std::uint32_t max_overlapping_ = 0;
 };
+
+/// The reply to a request of the Vector service.
+template <class Request>
+using VectorReply = typename decltype(std::declval<VectorModel&>().handle(std::declval<const VectorModel::Arrival&>(),
+                                                                          std::declval<const Request&>()))::value_type;
 
 }  // namespace norikv::testing

@@ -14,7 +14,7 @@ tl::unexpected<std::string> unknown_namespace() { return tl::unexpected<std::str
 VectorStore::Stored<void> check_dimensions(const VectorIndex& index, const std::vector<float>& vector) {
   if (vector.size() == index.dimensions) return {};
   return tl::unexpected<std::string>("Dimension mismatch: expected " + std::to_string(index.dimensions) + ", got " +
-                             std::to_string(vector.size()));
+                                     std::to_string(vector.size()));
 }
 
 double inner_product(const std::vector<float>& a, const std::vector<float>& b) {

@@ -28,6 +28,7 @@ struct Reply {
   int code = 0;
   std::string text;
   std::string hint;          ///< `leader-hint` in the trailers
+  std::string vector_hint;   ///< `x-norikv-leader` in the trailers
   std::size_t metadata = 0;  ///< Entries of both metadata blocks.
   Response body;
   [[nodiscard]] bool ok() const { return code == 0; }
@@ -96,6 +97,9 @@ class Stub {
     reply.metadata = trailers.size() + context.GetServerInitialMetadata().size();
     if (const auto hint = trailers.find("leader-hint"); hint != trailers.end()) {
       reply.hint.assign(hint->second.data(), hint->second.size());
+    }
+    if (const auto hint = trailers.find("x-norikv-leader"); hint != trailers.end()) {
+      reply.vector_hint.assign(hint->second.data(), hint->second.size());
     }
     return reply;
   }

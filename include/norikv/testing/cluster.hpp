@@ -140,11 +140,14 @@ class Cluster {
     std::uint64_t applied_writes = 0;
     std::uint64_t lost_writes = 0;  ///< Acknowledged and never applied (profile norikv).
     std::uint64_t connections = 0;  ///< TCP connections that carried at least one request (distinct peers).
+    std::uint64_t vectors = 0;      ///< Requests to the Vector service, there or not.
   };
   [[nodiscard]] NORIKV_EXPORT Counters counters() const;
   /// The most writes of one shard that were under way at one moment: admitted and not yet due to be answered, those
   /// that their client gave up on included. (A write that commits at once overlaps with none.)
   [[nodiscard]] NORIKV_EXPORT std::uint32_t max_overlapping_writes(std::uint32_t shard) const;
+  /// The same of the writes of vectors.
+  [[nodiscard]] NORIKV_EXPORT std::uint32_t max_overlapping_vector_writes() const;
 
  private:
   struct Impl;
