@@ -80,6 +80,7 @@ Entry watch_entry(CLI::App& program) {
   own.add_nodes(app);
   own.add_shards(app);
   own.add_json(app);
+  own.add_security(app);
   return {&app, own, [=](const Settings& settings) -> Command { return Watch{settings.target(own)}; }};
 }
 
@@ -150,7 +151,8 @@ class Grammar {
   }
 
   Invocation parse(const std::vector<std::string>& arguments, const Environment& environment) {
-    const Shielded shielded = shield(arguments, {"--nodes", "--shards", "--timeout"});
+    const Shielded shielded = shield(arguments, {"--nodes", "--shards", "--timeout", "--tls-ca", "--tls-cert",
+                                                 "--tls-key", "--tls-server-name", "--token", "--token-file"});
     try {
       app_.parse(std::vector<std::string>{shielded.words.rbegin(), shielded.words.rend()});  // CLI11 reads from the end
     } catch (const CLI::CallForVersion& call) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -96,6 +97,20 @@ std::string message_of(const Error& error, const Target& target) {
   return without_consequence.describe();
 }
 
+/// The names of the client's options are not those of the command.
+std::string in_words_of_the_command(std::string message) {
+  constexpr std::pair<std::string_view, std::string_view> names[] = {{"TlsOptions::ca", "--tls-ca"},
+                                                                     {"TlsOptions::certificate", "--tls-cert"},
+                                                                     {"TlsOptions::key", "--tls-key"},
+                                                                     {"TlsOptions::server_name", "--tls-server-name"},
+                                                                     {"ClientOptions::tls", "--tls"}};
+  for (const auto& [ours, theirs] : names) {
+    for (std::size_t at = message.find(ours); at != std::string::npos; at = message.find(ours))
+      message.replace(at, ours.size(), theirs);
+  }
+  return message;
+}
+
 }  // namespace
 
 Failure usage_failure(std::string message) { return {ExitCode::usage, "usage", std::move(message)}; }
@@ -110,7 +125,8 @@ Failure missing_key_failure() {
 }
 
 Failure client_failure(Error error, const Target& target) {
-  Failure failure{exit_code_of(error.code), std::string{to_string(error.code)}, message_of(error, target)};
+  Failure failure{exit_code_of(error.code), std::string{to_string(error.code)},
+                  in_words_of_the_command(message_of(error, target))};
   if (error.maybe_applied) failure.message += "; the write may have been applied: read the key before you repeat it";
   failure.cause = std::move(error);
   return failure;

@@ -14,6 +14,7 @@ TIME is a number and its unit: 500ms, 30s, 2m, 12h, 7d.
 Environment (an option comes first; empty = not set):
   NORIKV_NODES    HOST:PORT,... as --nodes
   NORIKV_SHARDS   N as --shards, also for `serve`
+  NORIKV_TOKEN    TEXT as --token
 
 Exit codes:
   0  done

@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include <norikv/security.hpp>
 #include <norikv/testing/cluster.hpp>
 #include <norikv/types.hpp>
 
@@ -18,6 +19,11 @@ struct Target {
   std::string nodes_source;  ///< Where they were named, for error messages: "--nodes", "NORIKV_NODES" or "the default".
   std::uint32_t shards = 1024;
   Duration timeout = std::chrono::seconds{5};
+  std::optional<TlsOptions> tls{};  ///< Its PEM data are files.
+  /// A token, or the file that holds one, which is read whenever a token is needed.
+  std::string token{};
+  std::string token_file{};
+  bool token_in_plaintext = false;
 };
 
 struct Put {

@@ -39,12 +39,24 @@ void SharedOptions::add_timeout(CLI::App& app) {
 
 void SharedOptions::add_json(CLI::App& app) { json = add_flag(app, "--json", "Print JSON, errors too"); }
 
+void SharedOptions::add_security(CLI::App& app) {
+  tls = add_flag(app, "--tls", "Use TLS; implied by the other --tls options");
+  tls_ca = add_text(app, "--tls-ca", "FILE", "Authorities to trust [the system's]");
+  tls_cert = add_text(app, "--tls-cert", "FILE", "The client's own certificate");
+  tls_key = add_text(app, "--tls-key", "FILE", "The key of --tls-cert");
+  tls_server_name = add_text(app, "--tls-server-name", "NAME", "The name in the servers' certificates");
+  token = add_text(app, "--token", "TEXT", "A token to send [NORIKV_TOKEN]; the list of processes shows it");
+  token_file = add_text(app, "--token-file", "FILE", "A file with the token to send");
+  token_in_plaintext = add_flag(app, "--token-in-plaintext", "Send the token without TLS");
+}
+
 SharedOptions SharedOptions::all(CLI::App& app) {
   SharedOptions options;
   options.add_nodes(app);
   options.add_shards(app);
   options.add_timeout(app);
   options.add_json(app);
+  options.add_security(app);
   return options;
 }
 
@@ -64,7 +76,40 @@ Target Settings::target(const SharedOptions& own) const {
   if (const auto found = look_up(own.timeout, program_.timeout, "--timeout", nullptr)) {
     target.timeout = checked(found->source, parse_duration(found->text));
   }
+  secure(target, own);
   return target;
+}
+
+void Settings::secure(Target& target, const SharedOptions& own) const {
+  TlsOptions tls;
+  bool wanted = is_given(own.tls) || is_given(program_.tls);
+  const auto take = [&](const CLI::Option* option, const CLI::Option* program, const char* name, std::string& text) {
+    const auto found = look_up(option, program, name, nullptr);
+    if (!found) return;
+    if (found->text.empty()) throw UsageError{found->source + ": must not be empty"};
+    text = found->text;
+    wanted = true;
+  };
+  take(own.tls_ca, program_.tls_ca, "--tls-ca", tls.ca.file);
+  take(own.tls_cert, program_.tls_cert, "--tls-cert", tls.certificate.file);
+  take(own.tls_key, program_.tls_key, "--tls-key", tls.key.file);
+  take(own.tls_server_name, program_.tls_server_name, "--tls-server-name", tls.server_name);
+  if (wanted) target.tls = std::move(tls);
+
+  if (const auto found = look_up(own.token_file, program_.token_file, "--token-file", nullptr)) {
+    target.token_file = found->text;
+  }
+  const auto token = look_up(own.token, program_.token, "--token", "NORIKV_TOKEN");
+  if (token && target.token_file.empty()) target.token = token->text;
+  if (token && token->source == "--token" && !target.token_file.empty())
+    throw UsageError{"--token and --token-file: give one of them"};
+  target.token_in_plaintext = is_given(own.token_in_plaintext) || is_given(program_.token_in_plaintext);
+  const bool has_token = !target.token.empty() || !target.token_file.empty();
+  if (has_token && !target.tls && !target.token_in_plaintext) {
+    throw UsageError{fmt::format(
+        "{}: a token is not sent in plain text: add --tls (or --tls-ca FILE), or --token-in-plaintext if you mean it",
+        target.token_file.empty() ? token->source : "--token-file")};
+  }
 }
 
 std::optional<Settings::Found> Settings::look_up(const CLI::Option* own, const CLI::Option* program, const char* name,

@@ -41,11 +41,20 @@ struct SharedOptions {
   const CLI::Option* shards = nullptr;
   const CLI::Option* timeout = nullptr;
   const CLI::Option* json = nullptr;
+  const CLI::Option* tls = nullptr;
+  const CLI::Option* tls_ca = nullptr;
+  const CLI::Option* tls_cert = nullptr;
+  const CLI::Option* tls_key = nullptr;
+  const CLI::Option* tls_server_name = nullptr;
+  const CLI::Option* token = nullptr;
+  const CLI::Option* token_file = nullptr;
+  const CLI::Option* token_in_plaintext = nullptr;
 
   void add_nodes(CLI::App& app);
   void add_shards(CLI::App& app);
   void add_timeout(CLI::App& app);
   void add_json(CLI::App& app);
+  void add_security(CLI::App& app);
   /// All of them.
   static SharedOptions all(CLI::App& app);
 };
@@ -65,6 +74,7 @@ class Settings {
     std::string source;
     std::string text;
   };
+  void secure(Target& target, const SharedOptions& own) const;
   [[nodiscard]] std::optional<Found> look_up(const CLI::Option* own, const CLI::Option* program, const char* name,
                                              const char* variable) const;
 

@@ -73,6 +73,40 @@ TEST_CASE("the command's own option comes before the program's, and that before 
   CHECK(parsed<Get>({"--nodes", "out:1", "get", "k", "--nodes", "in:1"}, variables).target.nodes == Words{"in:1"});
 }
 
+TEST_CASE("TLS is used when one of its options is given") {
+  CHECK_FALSE(parsed<Get>({"get", "k"}).target.tls);
+  CHECK(parsed<Get>({"--tls", "get", "k"}).target.tls);
+  const auto get = parsed<Get>(
+      {"--tls-ca", "ca.pem", "get", "k", "--tls-cert=me.pem", "--tls-key", "me.key", "--tls-server-name", "node"});
+  REQUIRE(get.target.tls);
+  CHECK(get.target.tls->ca.file == "ca.pem");
+  CHECK(get.target.tls->certificate.file == "me.pem");
+  CHECK(get.target.tls->key.file == "me.key");
+  CHECK(get.target.tls->server_name == "node");
+  CHECK(parsed<Watch>({"watch", "--tls-ca", "ca.pem"}).target.tls->ca.file == "ca.pem");
+  CHECK(contains(complaint({"get", "k", "--tls-ca", ""}), "--tls-ca"));
+}
+
+TEST_CASE("a token comes from an option, a file or the environment") {
+  CHECK(parsed<Get>({"get", "k", "--tls", "--token", "abc"}).target.token == "abc");
+  CHECK(parsed<Get>({"--token-file", "f", "--tls", "get", "k"}).target.token_file == "f");
+  CHECK(parsed<Get>({"get", "k", "--tls"}, {{"NORIKV_TOKEN", "env"}}).target.token == "env");
+  const auto both = parsed<Get>({"get", "k", "--tls", "--token-file", "f"}, {{"NORIKV_TOKEN", "env"}});
+  CHECK(both.target.token_file == "f");
+  CHECK(both.target.token.empty());
+  CHECK(contains(complaint({"get", "k", "--tls", "--token", "abc", "--token-file", "f"}), "give one"));
+}
+
+TEST_CASE("a token is not sent in plain text unless that is asked for, and the complaint does not tell it") {
+  for (const Words& words : {Words{"get", "k", "--token", "secret"}, Words{"get", "k", "--token-file", "secret"}}) {
+    const std::string text = complaint(words);
+    CHECK(contains(text, "--tls"));
+    CHECK_FALSE(contains(text, "secret"));
+  }
+  CHECK(contains(complaint({"get", "k"}, {{"NORIKV_TOKEN", "secret"}}), "NORIKV_TOKEN"));
+  CHECK(parsed<Get>({"get", "k", "--token", "abc", "--token-in-plaintext"}).target.token_in_plaintext);
+}
+
 TEST_CASE("an empty variable is not set") {
   const auto get = parsed<Get>({"get", "k"}, {{"NORIKV_NODES", ""}, {"NORIKV_SHARDS", ""}});
   CHECK(get.target.nodes == Words{"127.0.0.1:7447"});

@@ -56,6 +56,15 @@ TEST_CASE("when every connection was refused the user is told to start a server"
       "norikv: nothing listens at 127.0.0.1:7447: start a server with `norikv serve`, or name its nodes with --nodes");
 }
 
+TEST_CASE("what TLS met is told in the names of the command's options") {
+  const Attempt closed{
+      "127.0.0.1:7447", ErrorCode::unavailable,
+      "the server may want TLS, and ClientOptions::tls is not set; or TlsOptions::certificate has none", 1ms};
+  const std::string line = to_line(failure_of(ErrorCode::unavailable, {closed}));
+  CHECK(contains(line, "--tls is not set"));
+  CHECK(contains(line, "--tls-cert has none"));
+}
+
 TEST_CASE("when no connection could be made the user gets the system's words") {
   const std::string line = to_line(failure_of(ErrorCode::unavailable, {refused, unreachable}));
   CHECK(contains(line, "can't reach 127.0.0.1:7447 (No route to host)"));
