@@ -7,8 +7,7 @@
 #include <mutex>
 #include <utility>
 
-#include <grpcpp/security/server_credentials.h>
-
+#include "testing/access.hpp"
 #include "testing/engine.hpp"
 #include "testing/fault_book.hpp"
 #include "testing/fault_state.hpp"
@@ -55,6 +54,7 @@ Result<void> check(const ClusterConfig& config) {
       .and_then([&] { return check_duration("election", config.election, Duration{0}); })
       .and_then([&] { return check_duration("overlap_window", config.overlap_window, Duration{0}); })
       .and_then([&] { return check_duration("view_interval", config.view_interval, Duration{1}); })
+      .and_then([&] { return config.tls ? check(*config.tls) : Result<void>{}; })
       .and_then([&]() -> Result<void> {
         if (config.port == 0 || config.port + config.nodes - 1 <= 65535) return {};
         return invalid("ClusterConfig::port is " + std::to_string(config.port) + "; with " +
@@ -66,8 +66,11 @@ Result<void> check(const ClusterConfig& config) {
 
 struct Cluster::Impl {
   Impl(ClusterConfig asked, std::deque<ReservedPort> reserved, const ModelConfig& model)
-      : config(asked), ports(std::move(reserved)), engine(model, std::chrono::steady_clock::now(), timer) {
-    const NodeParts parts{engine, faults, timer, grpc::InsecureServerCredentials()};
+      : config(asked),
+        access(config.tls, config.tokens),
+        ports(std::move(reserved)),
+        engine(model, std::chrono::steady_clock::now(), timer) {
+    const NodeParts parts{engine, faults, timer, access};
     for (NodeIndex node = 0; node < config.nodes; ++node) servers.emplace_back(parts, node, ports[node].number());
   }
   ~Impl() {
@@ -89,6 +92,7 @@ struct Cluster::Impl {
   static Fault falsify_views(const std::shared_ptr<Impl>& self, NodeIndex node, ViewFault fault);
 
   ClusterConfig config;
+  Access access;
   std::deque<ReservedPort> ports;
   TimerThread timer;
   FaultBook faults;
@@ -157,6 +161,12 @@ bool Cluster::restart(std::uint32_t node) {
   impl_->engine.stop(node);
   return false;
 }
+
+Result<void> Cluster::set_tls(ServerTls tls) {
+  return check(tls).map([&] { impl_->access.secure(tls); });
+}
+
+void Cluster::require_tokens(std::optional<RequiredTokens> tokens) { impl_->access.require(std::move(tokens)); }
 
 void Cluster::freeze(std::uint32_t node) {
   if (impl_->has(node)) impl_->engine.freeze(node);

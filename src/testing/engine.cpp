@@ -367,6 +367,11 @@ void Engine::count_arrival(NodeIndex node, Method method, std::string_view peer)
   if (!nodes_[node].peers.contains(peer)) nodes_[node].peers.emplace(peer);
 }
 
+void Engine::count_unauthenticated() {
+  const std::lock_guard lock(mutex_);
+  ++counters_.unauthenticated;
+}
+
 Cluster::Counters Engine::counters() {
   const std::lock_guard lock(mutex_);
   Cluster::Counters counters = counters_;

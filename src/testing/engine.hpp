@@ -75,6 +75,7 @@ class Engine {
   [[nodiscard]] std::optional<NodeIndex> leader(std::uint32_t shard);
 
   void count_arrival(NodeIndex node, Method method, std::string_view peer);
+  void count_unauthenticated();
   [[nodiscard]] Cluster::Counters counters();
   [[nodiscard]] std::uint32_t max_overlapping_writes(std::uint32_t shard);
   [[nodiscard]] std::uint32_t max_overlapping_vector_writes();

@@ -78,7 +78,7 @@ bool NodeServer::start() {
   {
     const std::lock_guard lock(mutex_);
     server_ = std::make_unique<RpcServer>(static_cast<RpcServer::Handler&>(*this));
-    if (!server_->start(parts_.credentials)) return false;
+    if (!server_->start(parts_.access.credentials())) return false;
     if (refused_ > 0) return running_ = true;
   }
   running_ = listener_.open();
@@ -103,7 +103,7 @@ void NodeServer::go_away() {
   const std::lock_guard lock(mutex_);
   if (!server_) return;
   auto next = std::make_unique<RpcServer>(static_cast<RpcServer::Handler&>(*this));
-  if (!next->start(parts_.credentials)) return;
+  if (!next->start(parts_.access.credentials())) return;
   server_.swap(next);
   next->retire();
   retired_.push_back(std::move(next));
@@ -173,6 +173,10 @@ void NodeServer::on_request(std::shared_ptr<Exchange> call) {
   const std::optional<Method> method = Services::method_of(call->path());
   if (!method) return services_.refuse_unknown(std::make_shared<FaultyExchange>(*this, std::move(call), Treatment()));
   parts_.engine.count_arrival(node_, *method, call->peer());
+  if (!parts_.access.admits(*call)) {
+    parts_.engine.count_unauthenticated();
+    return when_in_contact([this, call = std::move(call)] { services_.refuse_token(call); });
+  }
   Treatment treatment;
   if (!parts_.faults.empty()) {
     const std::string key = Services::key_of(*method, call->request());

@@ -8,6 +8,7 @@
 
 #include <grpcpp/channel.h>
 
+#include "testing/access.hpp"
 #include "testing/fault_book.hpp"
 #include "testing/listener.hpp"
 #include "testing/rpc_server.hpp"
@@ -20,7 +21,7 @@ struct NodeParts {
   Engine& engine;
   FaultBook& faults;
   TimerThread& timer;
-  std::shared_ptr<grpc::ServerCredentials> credentials;
+  const Access& access;
 };
 
 /// One node on 127.0.0.1, from start to kill: connections, calls, and what faults do to them on their way to the

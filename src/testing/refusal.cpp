@@ -71,6 +71,8 @@ Refusal unknown_shard(std::uint32_t shard) {
   return {StatusCode::not_found, "Shard " + id + " not found: NotFound(" + id + ")"};
 }
 
+Refusal token_refused() { return {StatusCode::unauthenticated, "The token is missing or not accepted"}; }
+
 Refusal snapshot_not_leader(std::uint32_t shard, std::string_view leader) {
   const std::string known = leader.empty() ? "None" : "Some(NodeId(\"" + std::string(leader) + "\"))";
   return {StatusCode::failed_precondition,

@@ -22,6 +22,7 @@ enum class StatusCode : int {
   unimplemented = 12,
   internal = 13,
   unavailable = 14,
+  unauthenticated = 16,
 };
 
 /// An answer that is not OK.
@@ -58,6 +59,8 @@ inline constexpr std::size_t max_message_size = 4 * 1024 * 1024;
 [[nodiscard]] Refusal condition_on_missing_key();
 [[nodiscard]] Refusal timeout_expired();
 [[nodiscard]] Refusal transfer_not_implemented();
+/// The server 0.1.0 asks for no tokens; this is what others say.
+[[nodiscard]] Refusal token_refused();
 [[nodiscard]] Refusal unknown_shard(std::uint32_t shard);
 /// `leader` is a replica's id such as "node1-shard3"; empty = none.
 [[nodiscard]] Refusal snapshot_not_leader(std::uint32_t shard, std::string_view leader);

@@ -24,6 +24,7 @@ class Services {
   void serve(Method method, const std::shared_ptr<Exchange>& call);
   /// Answers it with this, as soon as the node speaks.
   void answer(const std::shared_ptr<Exchange>& call, RpcReply reply);
+  void refuse_token(const std::shared_ptr<Exchange>& call) { refuse(call, token_refused()); }
   /// What gRPC says to a method that the server does not have.
   void refuse_unknown(const std::shared_ptr<Exchange>& call) { refuse(call, {StatusCode::unimplemented, ""}); }
 

@@ -21,7 +21,7 @@ LAYERS = {
     "src/transport/tls": (["src/util"], ["openssl/"]),
     "src/transport/grpc": (["src/core", "src/wire", "src/loop", "src/util"], ["grpc/", "grpcpp/"]),
     "src/client": (["src/util", "src/wire", "src/core", "src/loop", "src/transport/tls", "src/transport/grpc"], []),
-    "src/testing": (["src/util", "src/wire"],
+    "src/testing": (["src/util", "src/wire", "src/transport/tls"],
                     ["grpc/", "grpcpp/", "norikv.pb.h", "norikv.grpc.pb.h", "uv.h", "google/protobuf/"]),
     "src/cli": ([], ["CLI/", "fmt/", "uv.h"]),
 }

@@ -37,7 +37,8 @@ struct Reply {
 /// A connection of its own to one node, with the generated stubs: full control, and nothing of the client under test.
 class Stub {
  public:
-  explicit Stub(const std::string& address) {
+  explicit Stub(const std::string& address,
+                const std::shared_ptr<grpc::ChannelCredentials>& credentials = grpc::InsecureChannelCredentials()) {
     grpc::ChannelArguments arguments;
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
     arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
@@ -46,7 +47,7 @@ class Stub {
     arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 5000);
     arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 50);
     arguments.SetMaxSendMessageSize(-1);
-    channel_ = grpc::CreateCustomChannel("ipv4:" + address, grpc::InsecureChannelCredentials(), arguments);
+    channel_ = grpc::CreateCustomChannel("ipv4:" + address, credentials, arguments);
     kv = v1::Kv::NewStub(channel_);
     meta = v1::Meta::NewStub(channel_);
     admin = v1::Admin::NewStub(channel_);

@@ -37,6 +37,22 @@ enum class VectorService : std::uint8_t {
   not_implemented_yet,
 };
 
+/// How the nodes show who they are: PEM texts. They are dialled as 127.0.0.1, so the certificate has to hold that
+/// address, or the client a `TlsOptions::server_name`.
+struct ServerTls {
+  std::string certificate;
+  std::string key;
+  /// The authorities whose clients are let in. Empty = no client certificate is asked for.
+  std::string client_ca{};
+};
+
+/// What a request and a topology stream have to carry. Others end with UNAUTHENTICATED.
+struct RequiredTokens {
+  std::vector<std::string> accepted;  ///< Empty = none is.
+  std::string metadata_key = "authorization";
+  std::string prefix = "Bearer ";  ///< In front of the token.
+};
+
 /// What to start. All of it is in one process and on 127.0.0.1.
 struct ClusterConfig {
   std::uint32_t nodes = 1;
@@ -57,6 +73,8 @@ struct ClusterConfig {
   /// How often a topology stream repeats its view.
   Duration view_interval = std::chrono::seconds{1};
   VectorService vectors = VectorService::none;
+  std::optional<ServerTls> tls{};          ///< None = plain text.
+  std::optional<RequiredTokens> tokens{};  ///< None = nobody is asked for one.
 };
 
 /// A running cluster. [any thread] Stops when it is destroyed.
@@ -130,6 +148,12 @@ class Cluster {
   /// Ends the topology streams that are open now, with OK.
   NORIKV_EXPORT void end_streams(std::uint32_t node);
 
+  /// Other certificates for the nodes: each takes them when it is started again. Error: `invalid_argument`, naming the
+  /// field.
+  [[nodiscard]] NORIKV_EXPORT Result<void> set_tls(ServerTls tls);
+  /// Which tokens are accepted from now on; none = nobody is asked for one. Topology streams that are open stay open.
+  NORIKV_EXPORT void require_tokens(std::optional<RequiredTokens> tokens);
+
   /// What arrived since the start, over all nodes.
   struct Counters {
     std::uint64_t puts = 0;
@@ -138,9 +162,10 @@ class Cluster {
     std::uint64_t watches = 0;
     std::uint64_t not_leader = 0;  ///< NOT_LEADER answers.
     std::uint64_t applied_writes = 0;
-    std::uint64_t lost_writes = 0;  ///< Acknowledged and never applied (profile norikv).
-    std::uint64_t connections = 0;  ///< TCP connections that carried at least one request (distinct peers).
-    std::uint64_t vectors = 0;      ///< Requests to the Vector service, there or not.
+    std::uint64_t lost_writes = 0;      ///< Acknowledged and never applied (profile norikv).
+    std::uint64_t connections = 0;      ///< TCP connections that carried at least one request (distinct peers).
+    std::uint64_t vectors = 0;          ///< Requests to the Vector service, there or not.
+    std::uint64_t unauthenticated = 0;  ///< Refused because of their token.
   };
   [[nodiscard]] NORIKV_EXPORT Counters counters() const;
   /// The most writes of one shard that were under way at one moment: admitted and not yet due to be answered, those
