@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include <norikv/cluster.hpp>
 #include <norikv/error.hpp>
@@ -102,6 +104,11 @@ class Client {
   [[nodiscard]] NORIKV_EXPORT Observable<LoadEvent> load() const;
   /// Lost writes and misconfiguration. No replay.
   [[nodiscard]] NORIKV_EXPORT Observable<WarningEvent> warnings() const;
+
+  /// The nodes from now on, instead of ClientOptions::nodes. New ones are connected, and requests that are on their way
+  /// to one that is not named any more may end. Error: `invalid_argument`, naming the entry (nothing changes then), or
+  /// `closed`. On a client that closes it has no effect.
+  [[nodiscard]] NORIKV_EXPORT Result<void> set_nodes(std::vector<std::string> nodes);
 
   /// The cluster as this client knows it. Never null.
   [[nodiscard]] NORIKV_EXPORT std::shared_ptr<const ClusterView> cluster() const;

@@ -28,12 +28,31 @@ struct WriteOptions {
   std::uint32_t queued_per_shard = 64;
   /// How long a lane stays held after a write ended with an unknown outcome: three commit ticks of the server.
   Duration lane_settle = std::chrono::milliseconds{500};
+  /// Gives every write that names no idempotency key one of its own, as `IdempotencyKey{automatic}` does. Off, because
+  /// today's server keeps every key for ever.
+  bool automatic_idempotency_keys = false;
 };
 
 /// Exponential back-off with full jitter: before the n-th retry, a random time in (0, min(cap, base * 2^n)].
 struct Backoff {
   Duration base = std::chrono::milliseconds{20};
   Duration cap = std::chrono::seconds{1};
+};
+
+/// Bounds how many retries per second a client makes when a cluster is in trouble. A retry takes a token; without one
+/// it is put off, but never past half of the time that the operation has left, so an empty bucket fails nothing. Each
+/// success gives a token back. The searches for leaders, one request per shard, are free.
+struct RetryBudget {
+  std::uint32_t burst = 1024;      ///< Tokens of a full bucket; at least 1.
+  std::uint32_t per_second = 512;  ///< Tokens that come back by time alone; 0 = retries are never put off.
+};
+
+/// Keeps requests that have a choice away from a node that failed several times in a row.
+struct BreakerOptions {
+  /// Failures in a row that open the breaker; 0 = there is none.
+  std::uint32_t failures = 5;
+  /// How long it stays open before one request tries the node again.
+  Backoff open{std::chrono::milliseconds{250}, std::chrono::seconds{5}};
 };
 
 /// When and how an attempt is repeated. The operation's deadline bounds it all.
@@ -48,6 +67,18 @@ struct RetryOptions {
   Backoff throttled{std::chrono::milliseconds{100}, std::chrono::seconds{2}};
   /// Bounds an attempt that may be repeated; others may use the operation's whole time.
   Duration attempt_timeout = std::chrono::seconds{1};
+  /// A search for a leader whose request has no answer for so long asks a second node beside it. 0 = never.
+  Duration join_probe_after = std::chrono::milliseconds{250};
+  /// A stale read without an answer for so long is asked of a second node that has the shard, and the first answer
+  /// counts. Sensible is a little more than the usual latency, such as its 99th percentile. 0 = off.
+  Duration hedge_after{0};
+  /// Nodes an operation follows at once, from one that does not lead to the one it names, before it pauses.
+  std::uint32_t max_hint_hops = 4;
+  /// When a shard's leader has moved, how long a request that is still on its way to the old one may take before what
+  /// can be repeated is asked of the new one.
+  Duration moved_patience = std::chrono::milliseconds{100};
+  RetryBudget budget{};
+  BreakerOptions breaker{};
 };
 
 /// What this client holds at most, counted when an operation is submitted. Beyond a limit nothing is copied and the
@@ -57,6 +88,12 @@ struct LimitOptions {
   std::size_t bytes = 64 * 1024 * 1024;  ///< Their keys and values; also bounds one operation.
   /// Callbacks and events delivered in one loop turn; the rest follows in the next.
   std::size_t callbacks_per_turn = 256;
+  /// Requests on their way to one node, those that were given up and have not come home included. More wait for it in
+  /// this client.
+  std::size_t in_flight_per_node = 1024;
+  /// Operations that may be submitted for a node beyond `in_flight_per_node`. They do not count against `operations`,
+  /// so a node that hangs leaves the operations for other nodes their room; one more ends with `overloaded`.
+  std::size_t queued_per_node = 4096;
 };
 
 /// Connections and topology streams. All times bound one attempt each.
@@ -125,6 +162,11 @@ struct ClientOptions {
   std::optional<TlsOptions> tls{};
   /// Tokens for servers that ask who calls.
   TokenOptions tokens{};
+  /// Turns what a node tells of another one, its id and its address, into an address that this client can dial; none =
+  /// do not. Without it only `nodes` are dialled: a NoriKV 0.1.0 node tells addresses of its peers at which no gRPC
+  /// server listens. A node that is found like this stays for as long as a view names it. Called on the loop's thread,
+  /// often: it should be quick, and must not call the client.
+  std::function<std::optional<std::string>(std::string_view id, std::string_view address)> address_translator{};
 };
 
 /// Options of one `put`.

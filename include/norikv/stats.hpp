@@ -30,26 +30,33 @@ struct LatencyHistogram {
 /// Counters since the client was created. A snapshot: each number is right, numbers may be of slightly different
 /// moments.
 struct Stats {
-  std::uint64_t submitted = 0;          ///< Operations accepted.
-  std::uint64_t succeeded = 0;          ///< Operations that ended with a value.
-  std::uint64_t failed = 0;             ///< Operations that ended with an error, refused ones included.
-  std::uint64_t overloaded = 0;         ///< Of these: refused because of a limit.
-  std::uint64_t cancelled = 0;          ///< Of these: cancelled.
-  std::uint64_t deadline_exceeded = 0;  ///< Of these: out of time.
-  std::uint64_t maybe_applied = 0;      ///< Of these: writes with an unknown outcome.
-  std::uint64_t attempts = 0;           ///< Requests handed to the transport, probes included.
-  std::uint64_t retries = 0;            ///< Of these: not the first of their operation.
-  std::uint64_t not_leader = 0;         ///< NOT_LEADER answers.
-  std::uint64_t probes = 0;             ///< Reads sent only to find a leader.
-  std::uint64_t leader_changes = 0;     ///< Changes of a shard's known leader.
-  std::uint64_t views = 0;              ///< Topology views received.
-  std::uint64_t stream_reconnects = 0;  ///< Topology streams that were opened again.
-  std::uint64_t write_collisions = 0;   ///< See WarningKind::write_collision.
-  std::uint64_t lanes_settling = 0;     ///< Times a write lane was held longer because an outcome was unknown.
-  std::size_t operations = 0;           ///< Now: submitted and not called back.
-  std::size_t bytes = 0;                ///< Now: their keys and values.
-  LatencyHistogram reads;               ///< From submit to the end, successful reads.
-  LatencyHistogram writes;              ///< From submit to the end, successful writes.
+  std::uint64_t submitted = 0;               ///< Operations accepted.
+  std::uint64_t succeeded = 0;               ///< Operations that ended with a value.
+  std::uint64_t failed = 0;                  ///< Operations that ended with an error, refused ones included.
+  std::uint64_t overloaded = 0;              ///< Of these: refused because of a limit.
+  std::uint64_t cancelled = 0;               ///< Of these: cancelled.
+  std::uint64_t deadline_exceeded = 0;       ///< Of these: out of time.
+  std::uint64_t maybe_applied = 0;           ///< Of these: writes with an unknown outcome.
+  std::uint64_t attempts = 0;                ///< Requests handed to the transport, probes included.
+  std::uint64_t retries = 0;                 ///< Of these: not the first of their operation.
+  std::uint64_t not_leader = 0;              ///< NOT_LEADER answers.
+  std::uint64_t probes = 0;                  ///< Reads sent only to find a leader.
+  std::uint64_t leader_changes = 0;          ///< Changes of a shard's known leader.
+  std::uint64_t views = 0;                   ///< Topology views received.
+  std::uint64_t stream_reconnects = 0;       ///< Topology streams that were opened again.
+  std::uint64_t write_collisions = 0;        ///< See WarningKind::write_collision.
+  std::uint64_t lanes_settling = 0;          ///< Times a write lane was held longer because an outcome was unknown.
+  std::size_t operations = 0;                ///< Now: submitted and not called back.
+  std::size_t bytes = 0;                     ///< Now: their keys and values.
+  LatencyHistogram reads;                    ///< From submit to the end, successful reads.
+  LatencyHistogram writes;                   ///< From submit to the end, successful writes.
+  std::uint64_t hints_followed = 0;          ///< Times a node's word on who leads was followed.
+  std::uint64_t joined_probes = 0;           ///< Second requests of searches whose first one had no answer.
+  std::uint64_t hedges = 0;                  ///< Second requests of stale reads.
+  std::uint64_t budget_waits = 0;            ///< Retries that were put off because of RetryOptions::budget.
+  std::uint64_t breaker_opens = 0;           ///< Times a node's breaker opened.
+  std::uint64_t moved_attempts = 0;          ///< Attempts given up because their shard's leader had moved.
+  std::uint64_t shard_count_mismatches = 0;  ///< See WarningKind::shard_count_mismatch.
 };
 
 }  // namespace norikv

@@ -88,6 +88,11 @@ Operation Client::remove(std::string_view key, RemoveOptions options, RemoveCall
 
 Operation Client::remove(std::string_view key, RemoveCallback callback) { return remove(key, {}, std::move(callback)); }
 
+Result<void> Client::set_nodes(std::vector<std::string> nodes) {
+  if (impl_ == nullptr) return tl::make_unexpected(client::make_error(ErrorCode::closed, "the client was moved from"));
+  return impl_->core->set_nodes(std::move(nodes));
+}
+
 void Client::wait_ready(ReadyOptions options, ReadyCallback callback) {
   if (impl_ == nullptr) return fail_closed(callback);
   impl_->core->wait_ready(options, std::move(callback));

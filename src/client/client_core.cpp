@@ -55,9 +55,9 @@ ClientCore::ClientCore(ClientOptions options, LoopKind kind)
     : options_(std::move(options)),
       kind_(kind),
       fork_generation_(client::fork_generation()),
-      admission_(options_.limits),
-      shared_view_(),
-      session_(options_, util::system_seed()) {
+      session_(options_, util::system_seed()),
+      admission_(options_.limits, session_.leader_table(), options_.nodes.size()),
+      shared_view_() {
   shared_view_ = session_.cluster();
 }
 
@@ -94,6 +94,10 @@ void ClientCore::carry_out_actions() {
       transport_->watch(watch->id, watch->address, watch->metadata);
     if (auto* cancelled = std::get_if<core::CancelCall>(&action)) transport_->cancel(cancelled->id);
     if (auto* cancelled = std::get_if<core::CancelWatch>(&action)) transport_->cancel(cancelled->id);
+    if (auto* kept = std::get_if<core::Retain>(&action)) {
+      transport_->retain(kept->addresses);
+      admission_.set_nodes(kept->addresses.size());
+    }
   }
 }
 
@@ -136,17 +140,18 @@ void ClientCore::deliver(core::Delivery& delivery) {
 }
 
 void ClientCore::deliver(core::Completion& completion) {
-  if (completion.admitted_bytes) {
-    admission_.release(*completion.admitted_bytes);
+  if (completion.ticket) {
+    admission_.release(*completion.ticket);
     made_room();
   }
   core::Outcome& outcome = completion.outcome;
   if (auto* put = std::get_if<PutCallback>(&completion.callback); put != nullptr && *put) {
-    (*put)(std::move(outcome).map([](core::Success&& success) { return Written{success.version}; }));
+    (*put)(std::move(outcome).map([](core::Success&& success) { return Written{std::get<Version>(success)}; }));
   } else if (auto* get = std::get_if<GetCallback>(&completion.callback); get != nullptr && *get) {
-    (*get)(std::move(outcome).map([](core::Success&& success) { return std::move(success.entry); }));
+    (*get)(std::move(outcome).map(
+        [](core::Success&& success) { return std::get<std::optional<Entry>>(std::move(success)); }));
   } else if (auto* remove = std::get_if<RemoveCallback>(&completion.callback); remove != nullptr && *remove) {
-    (*remove)(std::move(outcome).map([](core::Success&& success) { return Removed{success.version}; }));
+    (*remove)(std::move(outcome).map([](core::Success&& success) { return Removed{std::get<Version>(success)}; }));
   }
 }
 

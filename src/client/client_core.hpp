@@ -38,6 +38,7 @@ class ClientCore final : public std::enable_shared_from_this<ClientCore>,
   void when_room(std::size_t operations, ReadyCallback callback);
   void drain(Task callback);
   void post(Task task);
+  Result<void> set_nodes(std::vector<std::string> nodes);
   void close(Duration grace, Task callback);
   void set_ref(bool keep_alive);
   Result<void> set_tls(const TlsOptions& options);
@@ -116,15 +117,16 @@ class ClientCore final : public std::enable_shared_from_this<ClientCore>,
   const LoopKind kind_;
   const std::uint32_t fork_generation_;
 
-  // any thread
+  // any thread: the counters and the table of leaders of the session, and the admission that reads them
+  core::Session session_;
   core::Admission admission_;
   std::atomic<std::uint64_t> next_operation_{1};
   std::atomic<bool> filled_up_{false};
   mutable std::mutex view_mutex_;
   std::shared_ptr<const ClusterView> shared_view_;  // guarded by view_mutex_
 
-  // the loop's thread; made before the first turn and kept until the last owner is gone
-  core::Session session_;
+  // the loop's thread, as all of `session_` but its counters and its table of leaders; made before the first turn and
+  // kept until the last owner is gone
   std::unique_ptr<loop::EventLoop> loop_;
   std::unique_ptr<core::Transport> transport_;
   std::tuple<Publisher<TopologyEvent>, Publisher<LeadershipEvent>, Publisher<ConnectionEvent>, Publisher<LoadEvent>,

@@ -15,6 +15,10 @@ namespace {
 
 TimePoint now() { return std::chrono::steady_clock::now(); }
 
+constexpr std::string_view client_full = "the client is full (LimitOptions); see has_room and when_room";
+constexpr std::string_view node_full =
+    "too many operations wait for the node that leads this shard (LimitOptions::queued_per_node)";
+
 Error closed() { return client::make_error(ErrorCode::closed, "the client is closed"); }
 
 Error closed_by_fork() {
@@ -51,17 +55,18 @@ std::uint64_t ClientCore::submit(core::Request request, Encode encode, const std
   if (forked()) return fail(callback, closed_by_fork()), 0;
   if (wrong) return refuse(*wrong, std::move(callback)), 0;
   if (!deadline) return refuse(std::move(deadline.error()), std::move(callback)), 0;
-  if (!admission_.try_admit(request.bytes)) {
-    filled_up();
+  const auto ticket = admission_.try_admit(request.ticket.bytes, request.shard);
+  if (!ticket) {
+    const bool whole = ticket.error() == core::Admission::Full::client;
+    if (whole) filled_up();
     // The refusal itself has to be small: a producer may run into it a million times before the loop turns.
-    enter_later([this, callback = std::move(callback)](Way way) mutable {
+    enter_later([this, whole, callback = std::move(callback)](Way way) mutable {
       if (way == Way::too_late) return fail(callback, closed());
-      session_.refuse(
-          std::move(callback),
-          client::make_error(ErrorCode::overloaded, "the client is full (LimitOptions); see has_room and when_room"));
+      session_.refuse(std::move(callback), client::make_error(ErrorCode::overloaded, whole ? client_full : node_full));
     });
     return 0;
   }
+  request.ticket = *ticket;
   if (!admission_.has_room()) filled_up();
 
   const std::uint64_t id = next_operation_.fetch_add(1, std::memory_order_relaxed);
@@ -81,7 +86,7 @@ std::uint64_t ClientCore::put(std::string_view key, std::string_view value, PutO
   request.method = wire::Method::put;
   request.shard = shard_of(key, options_.total_shards);
   set_idempotency(request, options.idempotency_key);
-  request.bytes = key.size() + value.size() + options.idempotency_key.text().size();
+  request.ticket.bytes = key.size() + value.size() + options.idempotency_key.text().size();
   const std::optional<Version> expected = options.precondition ? options.precondition->version : std::nullopt;
   request.expected = expected;
   std::optional<Error> wrong = client::check_key(key);
@@ -108,7 +113,7 @@ std::uint64_t ClientCore::get(std::string_view key, GetOptions options, GetCallb
   std::optional<Error> wrong = client::check_key(key);
   if (!wrong) wrong = client::check_text("GetOptions::consistency_text", options.consistency_text.value_or(""));
   request.consistency_text = std::move(options.consistency_text);
-  request.bytes = key.size();
+  request.ticket.bytes = key.size();
   return submit(
       std::move(request), [&] { return wire::encode_get(key); }, wrong,
       client::deadline_of(options.timeout, options.deadline, options_.timeout, now()), std::move(callback));
@@ -119,7 +124,7 @@ std::uint64_t ClientCore::remove(std::string_view key, RemoveOptions options, Re
   request.method = wire::Method::remove;
   request.shard = shard_of(key, options_.total_shards);
   set_idempotency(request, options.idempotency_key);
-  request.bytes = key.size() + options.idempotency_key.text().size();
+  request.ticket.bytes = key.size() + options.idempotency_key.text().size();
   const auto encode = [&] { return wire::encode(wire::RemoveRequest{key, key_text(options.idempotency_key)}); };
   std::optional<Error> wrong = client::check_key(key);
   if (!wrong) wrong = client::check_text("RemoveOptions::idempotency_key", options.idempotency_key.text());
@@ -173,6 +178,15 @@ void ClientCore::post(Task task) {
   enter_later([this, task = std::move(task)](Way way) mutable {
     if (way == Way::on_loop && task) run_user_code([&] { task(); });
   });
+}
+
+Result<void> ClientCore::set_nodes(std::vector<std::string> nodes) {
+  if (forked()) return tl::make_unexpected(closed_by_fork());
+  if (std::optional<Error> wrong = client::check_nodes(nodes)) return tl::make_unexpected(std::move(*wrong));
+  enter([this, nodes = std::move(nodes)](Way way) {
+    if (way == Way::on_loop && end_ == End::none) session_.set_nodes(nodes, now());
+  });
+  return {};
 }
 
 void ClientCore::close(Duration grace, Task callback) {
@@ -256,6 +270,13 @@ Stats ClientCore::stats() const {
   stats.stream_reconnects = counters.stream_reconnects.value();
   stats.write_collisions = counters.write_collisions.value();
   stats.lanes_settling = counters.lanes_settling.value();
+  stats.hints_followed = counters.hints_followed.value();
+  stats.joined_probes = counters.joined_probes.value();
+  stats.hedges = counters.hedges.value();
+  stats.budget_waits = counters.budget_waits.value();
+  stats.breaker_opens = counters.breaker_opens.value();
+  stats.moved_attempts = counters.moved_attempts.value();
+  stats.shard_count_mismatches = counters.shard_count_mismatches.value();
   stats.operations = admission_.operations();
   stats.bytes = admission_.bytes();
   stats.reads = counters.reads.snapshot();

@@ -112,11 +112,23 @@ std::optional<Error> check(const ClientOptions& options) {
   checker.backoff("RetryOptions::ambiguous", options.retry.ambiguous);
   checker.backoff("RetryOptions::throttled", options.retry.throttled);
   checker.positive("RetryOptions::attempt_timeout", options.retry.attempt_timeout);
+  checker.not_negative("RetryOptions::join_probe_after", options.retry.join_probe_after);
+  checker.not_negative("RetryOptions::hedge_after", options.retry.hedge_after);
+  checker.not_negative("RetryOptions::moved_patience", options.retry.moved_patience);
+  checker.at_least("RetryBudget::burst", options.retry.budget.burst, 1);
+  checker.backoff("BreakerOptions::open", options.retry.breaker.open);
+  checker.at_least("LimitOptions::in_flight_per_node", options.limits.in_flight_per_node, 1);
   checker.at_least("LimitOptions::operations", options.limits.operations, 1);
   checker.at_least("LimitOptions::bytes", options.limits.bytes, 1);
   checker.at_least("LimitOptions::callbacks_per_turn", options.limits.callbacks_per_turn, 1);
   check_connection(options.connection, checker);
   check_tokens(options, checker);
+  return checker.take();
+}
+
+std::optional<Error> check_nodes(const std::vector<std::string>& nodes) {
+  Checker checker;
+  check_nodes(nodes, checker);
   return checker.take();
 }
 

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include <norikv/error.hpp>
 #include <norikv/options.hpp>
@@ -11,6 +13,7 @@ namespace norikv::client {
 
 [[nodiscard]] std::optional<Error> check(const ClientOptions& options);
 
+[[nodiscard]] std::optional<Error> check_nodes(const std::vector<std::string>& nodes);
 [[nodiscard]] std::optional<Error> check_key(std::string_view key);
 [[nodiscard]] std::optional<Error> check_value(std::string_view value);
 [[nodiscard]] std::optional<Error> check_ttl(const std::optional<Duration>& ttl);

@@ -1,36 +1,63 @@
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
+
+#include <tl/expected.hpp>
 
 #include <norikv/client.hpp>
 #include <norikv/options.hpp>
 
+#include "core/leader_table.hpp"
+
 namespace norikv::core {
+
+/// What admission counted for one operation, and gives back at its end.
+struct Ticket {
+  std::size_t bytes = 0;
+  std::int32_t node = -1;  ///< Whose share it counts in; -1 = no leader was known.
+  bool beyond = false;     ///< It waits for a full node and takes none of the client's own places.
+};
 
 /// Counts what the client holds, against its limits. `try_admit` and the readers are for any thread; the waiters are
 /// the loop's.
+///
+/// An operation counts for the node that was believed to lead its shard when it was submitted. What a node has beyond
+/// its limit is counted apart, up to a limit of its own: a node that hangs fills that, and not the client.
 class Admission {
  public:
-  explicit Admission(const LimitOptions& limits) : limits_(limits) {}
+  Admission(const LimitOptions& limits, const LeaderTable& leaders, std::size_t nodes)
+      : limits_(limits), leaders_(leaders), several_nodes_(nodes > 1) {}
 
-  /// [any thread] Takes a place for an operation of so many bytes. False: nothing was taken.
-  [[nodiscard]] bool try_admit(std::size_t bytes) {
+  /// Why an operation was not admitted: the client is full, or the part of it that one node may take.
+  enum class Full : std::uint8_t { client, node };
+
+  /// [any thread] Takes a place for an operation of so many bytes. An error: nothing was taken.
+  [[nodiscard]] tl::expected<Ticket, Full> try_admit(std::size_t bytes, std::uint32_t shard) {
     if (bytes > largest_.load(std::memory_order_relaxed)) largest_.store(bytes, std::memory_order_relaxed);
-    if (operations_.fetch_add(1, std::memory_order_relaxed) < limits_.operations) {
-      if (bytes_.fetch_add(bytes, std::memory_order_relaxed) + bytes <= limits_.bytes) return true;
-      bytes_.fetch_sub(bytes, std::memory_order_relaxed);
-    }
-    operations_.fetch_sub(1, std::memory_order_relaxed);
-    return false;
+    Ticket ticket{bytes, leaders_.leader(shard), false};
+    if (ticket.node >= 0 && !try_take_share(ticket)) return tl::make_unexpected(Full::node);
+    const bool place = ticket.beyond || operations_.fetch_add(1, std::memory_order_relaxed) < limits_.operations;
+    if (place && bytes_.fetch_add(bytes, std::memory_order_relaxed) + bytes <= limits_.bytes) return ticket;
+    if (place) bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+    if (!ticket.beyond) operations_.fetch_sub(1, std::memory_order_relaxed);
+    if (ticket.node >= 0) give_share_back(ticket);
+    return tl::make_unexpected(Full::client);
   }
 
   /// [loop thread] Gives a place back, just before its callback runs: the callback sees the room that it made.
-  void release(std::size_t bytes) {
-    operations_.fetch_sub(1, std::memory_order_relaxed);
-    bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+  void release(const Ticket& ticket) {
+    if (!ticket.beyond) operations_.fetch_sub(1, std::memory_order_relaxed);
+    bytes_.fetch_sub(ticket.bytes, std::memory_order_relaxed);
+    if (ticket.node >= 0) give_share_back(ticket);
   }
+
+  /// [loop thread] How many nodes there are from now on.
+  void set_nodes(std::size_t nodes) { several_nodes_.store(nodes > 1, std::memory_order_relaxed); }
 
   /// [any thread]
   [[nodiscard]] std::size_t operations() const { return operations_.load(std::memory_order_relaxed); }
@@ -68,12 +95,42 @@ class Admission {
   [[nodiscard]] bool anyone_waits() const { return !waiters_.empty(); }
 
  private:
+  // Counted by a node's number modulo the size: more nodes than that share their places.
+  static constexpr std::size_t max_shares = 256;
+  struct Share {
+    std::atomic<std::size_t> operations{0};
+    std::atomic<std::size_t> bytes{0};
+  };
+  [[nodiscard]] Share& share(const Ticket& ticket) {
+    return shares_[static_cast<std::size_t>(ticket.node) % max_shares];
+  }
+  // One node of several has at most half of the bytes, so that large values for a node that hangs leave room too.
+  [[nodiscard]] bool try_take_share(Ticket& ticket) {
+    Share& taken = share(ticket);
+    const std::size_t before = taken.operations.fetch_add(1, std::memory_order_relaxed);
+    const std::size_t bytes = taken.bytes.fetch_add(ticket.bytes, std::memory_order_relaxed) + ticket.bytes;
+    ticket.beyond = before >= limits_.in_flight_per_node;
+    const bool too_many = ticket.beyond && before - limits_.in_flight_per_node >= limits_.queued_per_node;
+    const bool too_large =
+        several_nodes_.load(std::memory_order_relaxed) && before > 0 && bytes > limits_.bytes - limits_.bytes / 2;
+    if (!too_many && !too_large) return true;
+    give_share_back(ticket);
+    return false;
+  }
+  void give_share_back(const Ticket& ticket) {
+    share(ticket).operations.fetch_sub(1, std::memory_order_relaxed);
+    share(ticket).bytes.fetch_sub(ticket.bytes, std::memory_order_relaxed);
+  }
+
   struct Waiter {
     std::size_t operations = 0;
     ReadyCallback callback;
   };
 
   LimitOptions limits_;
+  const LeaderTable& leaders_;
+  std::atomic<bool> several_nodes_;
+  std::array<Share, max_shares> shares_;
   std::atomic<std::size_t> operations_{0};
   std::atomic<std::size_t> bytes_{0};
   std::atomic<std::size_t> largest_{

@@ -1,18 +1,106 @@
 #include "core/cluster_state.hpp"
 
 #include <algorithm>
-#include <charconv>
+#include <utility>
+
+#include "util/address.hpp"
 
 namespace norikv::core {
+namespace {
 
-ClusterState::ClusterState(const std::vector<std::string>& addresses, std::uint32_t total_shards)
-    : nodes_(addresses.size()), shards_(total_shards) {
-  for (std::size_t i = 0; i < addresses.size(); ++i) {
-    nodes_[i].view.address = addresses[i];
-    nodes_[i].claims.assign(total_shards, unlisted);
+// Of one view; a server that tells more is not believed.
+constexpr std::size_t max_told = 1024;
+
+}  // namespace
+
+ClusterState::ClusterState(const std::vector<std::string>& addresses, std::uint32_t total_shards, Translator translator)
+    : translator_(std::move(translator)), shards_(total_shards), table_(total_shards) {
+  Change ignored;
+  for (const std::string& address : addresses) {
+    const std::size_t slot = slot_of(address);
+    nodes_[slot].configured = true;
+    add(slot, ignored);
   }
   publish({});
 }
+
+// --- which nodes there are ---
+
+ClusterState::Change ClusterState::set_nodes(const std::vector<std::string>& addresses, TimePoint now) {
+  Change change;
+  change.cause = "set_nodes";
+  for (Node& node : nodes_) node.configured = false;
+  for (const std::string& address : addresses) nodes_[slot_of(address)].configured = true;
+  settle_membership(now, change);
+  return change;
+}
+
+std::size_t ClusterState::slot_of(const std::string& address) {
+  for (std::size_t slot = 0; slot < nodes_.size(); ++slot) {
+    if (nodes_[slot].view.address == address) return slot;
+  }
+  Node& node = nodes_.emplace_back();
+  node.view.address = address;
+  node.claims.assign(shards_.size(), unlisted);
+  return nodes_.size() - 1;
+}
+
+void ClusterState::add(std::size_t slot, Change& change) {
+  nodes_[slot].present = true;
+  nodes_[slot].fresh_stream = true;
+  ++present_count_;
+  change.added.push_back(slot);
+}
+
+void ClusterState::remove(std::size_t slot, TimePoint now, Change& change) {
+  Node& node = nodes_[slot];
+  node.present = false;
+  --present_count_;
+  change.removed.push_back(slot);
+  for (std::uint32_t shard = 0; shard < shards_.size(); ++shard) {
+    if (leader(shard) == static_cast<std::int32_t>(slot)) set_leader(shard, -1, LeaderSource::none, now, change);
+  }
+  std::erase_if(ids_, [slot](const auto& entry) { return entry.second == slot; });
+  const std::uint64_t incarnation = node.view.incarnation;
+  node.view = NodeView{std::move(node.view.address), {}, {}, NodeHealth::unknown, incarnation, 0, {}};
+  node.told.clear();
+  node.unlisted_writes.clear();
+  std::fill(node.claims.begin(), node.claims.end(), unlisted);
+}
+
+void ClusterState::settle_membership(TimePoint now, Change& change) {
+  // A node that goes takes with it what it told, so this ends when a round changes nothing.
+  for (bool changed = true; std::exchange(changed, false);) {
+    std::vector<bool> wanted(nodes_.size());
+    for (std::size_t slot = 0; slot < nodes_.size(); ++slot) wanted[slot] = nodes_[slot].configured;
+    for (std::size_t slot = 0; slot < wanted.size(); ++slot) {
+      if (!nodes_[slot].present) continue;
+      for (const std::string& address : std::vector<std::string>{nodes_[slot].told}) {
+        const std::size_t other = slot_of(address);
+        if (other >= wanted.size()) wanted.resize(other + 1);
+        wanted[other] = true;
+      }
+    }
+    for (std::size_t slot = 0; slot < nodes_.size(); ++slot) {
+      if (wanted[slot] == nodes_[slot].present) continue;
+      changed = true;
+      if (wanted[slot])
+        add(slot, change);
+      else
+        remove(slot, now, change);
+    }
+  }
+}
+
+std::vector<std::string> ClusterState::addresses() const {
+  std::vector<std::string> present;
+  for (const Node& node : nodes_) {
+    if (node.present) present.push_back(node.view.address);
+  }
+  return present;
+}
+
+// --- what nodes tell ---
 
 void ClusterState::on_stream_opened(std::size_t node, TimePoint now) {
   nodes_[node].fresh_stream = true;
@@ -20,39 +108,37 @@ void ClusterState::on_stream_opened(std::size_t node, TimePoint now) {
 }
 
 ClusterState::Change ClusterState::on_view(std::size_t index, const wire::View& view, TimePoint now) {
-  Node& node = nodes_[index];
   Change change;
-  change.cause = "view of " + node.view.address;
-  const bool first = std::exchange(node.fresh_stream, false);
+  change.cause = "view of " + nodes_[index].view.address;
+  const bool first = std::exchange(nodes_[index].fresh_stream, false);
   if (first) {
-    begin_incarnation(node);
+    begin_incarnation(nodes_[index]);
     change.nodes.push_back(index);
-  } else if (view.epoch < node.view.epoch) {
+  } else if (view.epoch < nodes_[index].view.epoch) {
     // Within one stream epochs only grow; an older view that was overtaken is no news.
     return change;
   }
-  node.view.epoch = view.epoch;
-  node.view.last_view = now;
-  learn_self(index, view, change);
+  nodes_[index].view.epoch = view.epoch;
+  const TimePoint previous_view = std::exchange(nodes_[index].view.last_view, now);
+  const Translations addresses = translate(view);
+  const wire::Node* self = self_entry(nodes_[index], view, addresses);
+  learn_self(index, self, change);
+  if (translator_) learn_others(index, view, self, addresses, now, change);
+  Node& node = nodes_[index];  // not earlier: new nodes move the others
   if (node.view.health != NodeHealth::up) {
     node.view.health = NodeHealth::up;
     if (change.nodes.empty()) change.nodes.push_back(index);
   }
 
   for (const wire::Shard& shard : view.shards) {
-    if (shard.id >= shards_.size()) {
-      if (!std::exchange(node.range_reported, true)) change.shard_out_of_range = shard.id;
-      continue;
+    if (shard.id < shards_.size()) {
+      apply_claim(index, shard.id, claim_of(index, shard), now, change);
+    } else if (!std::exchange(node.range_reported, true)) {
+      change.shard_out_of_range = shard.id;
     }
-    std::int32_t claim = nobody;
-    for (const wire::Replica& replica : shard.replicas) {
-      if (!replica.leader) continue;
-      const auto known = ids_.find(replica.node_id);
-      if (known != ids_.end()) claim = static_cast<std::int32_t>(known->second);
-    }
-    apply_claim(index, shard.id, claim, now, change);
   }
   if (first) forget_unconfirmed(index, now, change);
+  if (!first && !view.shards.empty()) check_writes(node, previous_view, change);
   std::stable_sort(change.leaders.begin(), change.leaders.end(),
                    [](const LeaderChange& a, const LeaderChange& b) { return a.shard < b.shard; });
   return change;
@@ -63,8 +149,10 @@ ClusterState::Change ClusterState::on_leader_answer(std::uint32_t shard, std::si
   Change change;
   // What was asked before the last change may be answered from the time before it.
   if (asked < shards_[shard].changed) return change;
+  if (!nodes_[node].present) return change;
   if (leader(shard) == static_cast<std::int32_t>(node)) {
     shards_[shard].changed = asked;  // a refusal of what was asked earlier is old news from here on
+    change.confirmed = std::exchange(shards_[shard].view.source, LeaderSource::answer) == LeaderSource::hint;
     return change;
   }
   change.cause = "answer of " + address(node);
@@ -76,6 +164,7 @@ ClusterState::Change ClusterState::on_hint(std::uint32_t shard, std::size_t lead
                                            TimePoint now) {
   Change change;
   if (leader(shard) == static_cast<std::int32_t>(leader_hint) || asked < shards_[shard].changed) return change;
+  if (!nodes_[leader_hint].present) return change;
   change.cause = "hint to " + address(leader_hint);
   set_leader(shard, static_cast<std::int32_t>(leader_hint), LeaderSource::hint, now, change);
   return change;
@@ -93,21 +182,27 @@ ClusterState::Change ClusterState::on_refusal(std::uint32_t shard, std::size_t n
 ClusterState::Change ClusterState::on_health(std::size_t index, NodeHealth health, std::string cause) {
   Change change;
   NodeView& node = nodes_[index].view;
-  if (node.health == health) return change;
+  if (node.health == health || !nodes_[index].present) return change;
   node.health = health;
   change.cause = std::move(cause);
   change.nodes.push_back(index);
   return change;
 }
 
+void ClusterState::on_written(std::uint32_t shard, std::size_t node, TimePoint now) {
+  if (lists(node, shard) || nodes_[node].view.incarnation == 0) return;
+  nodes_[node].unlisted_writes.insert_or_assign(shard, now);
+}
+
 std::size_t ClusterState::nodes_heard_of() const {
-  return static_cast<std::size_t>(
-      std::count_if(nodes_.begin(), nodes_.end(), [](const Node& node) { return node.view.health == NodeHealth::up; }));
+  return static_cast<std::size_t>(std::count_if(nodes_.begin(), nodes_.end(), [](const Node& node) {
+    return node.present && node.view.health == NodeHealth::up;
+  }));
 }
 
 std::int32_t ClusterState::find(std::string_view address_or_id) const {
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
-    if (nodes_[i].view.address == address_or_id) return static_cast<std::int32_t>(i);
+    if (nodes_[i].present && nodes_[i].view.address == address_or_id) return static_cast<std::int32_t>(i);
   }
   // Raft ids carry the shard as a suffix: "node0-shard17".
   const std::size_t suffix = address_or_id.rfind("-shard");
@@ -117,26 +212,49 @@ std::int32_t ClusterState::find(std::string_view address_or_id) const {
 }
 
 void ClusterState::publish(const Change& change) {
+  const bool counts =
+      !change.nodes.empty() || !change.leaders.empty() || !change.added.empty() || !change.removed.empty();
   auto next = std::make_shared<ClusterView>();
-  next->generation = snapshot_ == nullptr ? 0 : snapshot_->generation + (change.empty() ? 0 : 1);
-  next->nodes.reserve(nodes_.size());
-  for (const Node& node : nodes_) next->nodes.push_back(node.view);
+  next->generation = snapshot_ == nullptr ? 0 : snapshot_->generation + (counts ? 1 : 0);
+  next->nodes.reserve(present_count_);
+  std::vector<std::int32_t> places(nodes_.size(), -1);  // of slots among those that are present
+  for (std::size_t slot = 0; slot < nodes_.size(); ++slot) {
+    if (!nodes_[slot].present) continue;
+    places[slot] = static_cast<std::int32_t>(next->nodes.size());
+    next->nodes.push_back(nodes_[slot].view);
+  }
   next->shards.reserve(shards_.size());
-  for (const Shard& shard : shards_) next->shards.push_back(shard.view);
+  for (const Shard& shard : shards_) {
+    const std::int32_t leader = shard.view.leader;
+    next->shards.push_back({leader < 0 ? -1 : places[static_cast<std::size_t>(leader)], shard.view.source});
+  }
   snapshot_ = std::move(next);
 }
 
 void ClusterState::begin_incarnation(Node& node) {
   ++node.view.incarnation;
   node.range_reported = false;
+  node.absence_reported = false;
+  node.unlisted_writes.clear();  // a new process creates its shards anew
   std::fill(node.claims.begin(), node.claims.end(), unlisted);
+}
+
+ClusterState::Translations ClusterState::translate(const wire::View& view) const {
+  Translations addresses(view.nodes.size());
+  if (!translator_) return addresses;
+  for (std::size_t i = 0; i < view.nodes.size(); ++i) {
+    std::optional<std::string> address = translator_(view.nodes[i].id, view.nodes[i].address);
+    if (address && util::parse_address(*address)) addresses[i] = std::move(address);
+  }
+  return addresses;
 }
 
 // The entry of the node that answers: its address is the one we dialled, or it is the only entry, or the only one with
 // the role that the 0.1.0 server gives itself.
-const wire::Node* ClusterState::self_entry(const Node& node, const wire::View& view) const {
-  for (const wire::Node& entry : view.nodes) {
-    if (entry.address == node.view.address) return &entry;
+const wire::Node* ClusterState::self_entry(const Node& node, const wire::View& view,
+                                           const Translations& addresses) const {
+  for (std::size_t i = 0; i < view.nodes.size(); ++i) {
+    if (view.nodes[i].address == node.view.address || addresses[i] == node.view.address) return &view.nodes[i];
   }
   if (view.nodes.size() == 1) return &view.nodes.front();
   const wire::Node* self = nullptr;
@@ -148,9 +266,8 @@ const wire::Node* ClusterState::self_entry(const Node& node, const wire::View& v
   return self;
 }
 
-void ClusterState::learn_self(std::size_t index, const wire::View& view, Change& change) {
+void ClusterState::learn_self(std::size_t index, const wire::Node* self, Change& change) {
   NodeView& node = nodes_[index].view;
-  const wire::Node* self = self_entry(nodes_[index], view);
   if (self == nullptr || (self->id == node.id && self->role == node.role)) return;
   if (self->id != node.id) {
     const auto old = ids_.find(node.id);
@@ -160,6 +277,48 @@ void ClusterState::learn_self(std::size_t index, const wire::View& view, Change&
   node.id = self->id;
   node.role = self->role;
   if (change.nodes.empty()) change.nodes.push_back(index);
+}
+
+void ClusterState::learn_others(std::size_t index, const wire::View& view, const wire::Node* self,
+                                const Translations& addresses, TimePoint now, Change& change) {
+  std::vector<std::string> told;
+  for (std::size_t i = 0; i < view.nodes.size() && told.size() < max_told; ++i) {
+    if (&view.nodes[i] != self && addresses[i]) told.push_back(*addresses[i]);
+  }
+  if (told == nodes_[index].told) return;
+  nodes_[index].told = std::move(told);
+  settle_membership(now, change);
+  for (std::size_t i = 0; i < view.nodes.size(); ++i) {
+    // What a node says of itself counts more.
+    if (&view.nodes[i] == self || !addresses[i] || view.nodes[i].id.empty()) continue;
+    if (const std::int32_t slot = find(*addresses[i]); slot >= 0)
+      ids_.try_emplace(view.nodes[i].id, static_cast<std::size_t>(slot));
+  }
+}
+
+std::int32_t ClusterState::claim_of(std::size_t index, const wire::Shard& shard) const {
+  for (const wire::Replica& replica : shard.replicas) {
+    if (!replica.leader) continue;
+    // A node that speaks of itself means itself, whoever else has taken the same id.
+    if (replica.node_id == nodes_[index].view.id) return static_cast<std::int32_t>(index);
+    if (const auto known = ids_.find(replica.node_id); known != ids_.end())
+      return static_cast<std::int32_t>(known->second);
+  }
+  return nobody;
+}
+
+// A view that was on its way when the write was acknowledged may lack the shard; the one after it may not.
+void ClusterState::check_writes(Node& node, TimePoint previous_view, Change& change) {
+  for (auto write = node.unlisted_writes.begin(); write != node.unlisted_writes.end();) {
+    const auto [shard, acknowledged] = *write;
+    const bool listed = node.claims[shard] != unlisted;
+    if (!listed && acknowledged >= previous_view) {
+      ++write;
+      continue;
+    }
+    if (!listed && !std::exchange(node.absence_reported, true)) change.shard_not_listed = shard;
+    write = node.unlisted_writes.erase(write);
+  }
 }
 
 void ClusterState::apply_claim(std::size_t node, std::uint32_t shard, std::int32_t claim, TimePoint now,
@@ -191,6 +350,7 @@ void ClusterState::set_leader(std::uint32_t shard, std::int32_t leader, LeaderSo
   entry.changed = now;
   const std::int32_t before = std::exchange(entry.view.leader, leader);
   entry.view.source = source;
+  table_.set(shard, leader);
   if (before == leader) return;
   const auto name = [this](std::int32_t node) {
     return node < 0 ? std::string{} : address(static_cast<std::size_t>(node));

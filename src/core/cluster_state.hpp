@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -8,30 +9,48 @@
 #include <vector>
 
 #include <norikv/cluster.hpp>
+#include <norikv/options.hpp>
 
+#include "core/leader_table.hpp"
 #include "wire/wire.hpp"
 
 namespace norikv::core {
 
 /// Everything this client believes about the cluster, and why.
 ///
-/// Views are node-local: each configured node has a stream of its own, epochs compare only within one stream, addresses
-/// in a view are never dialled. Only a transition between two views of one stream is news; a repeated claim is not. The
-/// latest of transition, hint and answer wins; a refusal voids what was believed of that node until its next
-/// transition.
+/// Views are node-local: each node has a stream of its own, epochs compare only within one stream, addresses in a view
+/// are dialled only as far as the user's translator turns them into ones that can be. Only a transition between two
+/// views of one stream is news; a repeated claim is not. The latest of transition, hint and answer wins; a refusal
+/// voids what was believed of that node until its next transition.
+///
+/// A node's number is its slot, which it keeps for good: a node that was removed leaves its slot absent, and has it
+/// again if it comes back. `ClusterView` shows those that are present.
 class ClusterState {
  public:
-  ClusterState(const std::vector<std::string>& addresses, std::uint32_t total_shards);
+  using Translator = std::function<std::optional<std::string>(std::string_view id, std::string_view address)>;
+
+  ClusterState(const std::vector<std::string>& addresses, std::uint32_t total_shards, Translator translator = {});
 
   /// What one input changed; empty most of the time, because servers repeat their views every second.
   struct Change {
     std::string cause;
     std::vector<std::size_t> nodes;  ///< whose id, role, health or incarnation changed
     std::vector<LeaderChange> leaders;
+    std::vector<std::size_t> added;
+    std::vector<std::size_t> removed;
     /// A view listed this shard, which `total_shards` rules out; told once per incarnation.
     std::optional<std::uint32_t> shard_out_of_range;
-    [[nodiscard]] bool empty() const { return nodes.empty() && leaders.empty(); }
+    /// A view does not list this shard although its node has carried out a write to it: `total_shards` is larger than
+    /// the server's; told once per incarnation.
+    std::optional<std::uint32_t> shard_not_listed;
+    bool confirmed = false;  ///< A leader that was only hinted at is one.
+    [[nodiscard]] bool empty() const {
+      return nodes.empty() && leaders.empty() && added.empty() && removed.empty() && !confirmed;
+    }
   };
+
+  /// The nodes the user names from now on.
+  [[nodiscard]] Change set_nodes(const std::vector<std::string>& addresses, TimePoint now);
 
   /// A new stream to the node was opened: its next view starts a new incarnation.
   void on_stream_opened(std::size_t node, TimePoint now);
@@ -44,13 +63,29 @@ class ClusterState {
   [[nodiscard]] Change on_refusal(std::uint32_t shard, std::size_t node, std::string cause, TimePoint asked,
                                   TimePoint now);
   [[nodiscard]] Change on_health(std::size_t node, NodeHealth health, std::string cause);
+  /// The node acknowledged a write to this shard: its views have to list it from now on.
+  void on_written(std::uint32_t shard, std::size_t node, TimePoint now);
 
   [[nodiscard]] std::int32_t leader(std::uint32_t shard) const { return shards_[shard].view.leader; }
+  /// Whether more than another node's word says that it leads.
+  [[nodiscard]] bool leader_is_confirmed(std::uint32_t shard) const {
+    return leader(shard) >= 0 && shards_[shard].view.source != LeaderSource::hint;
+  }
+  /// Whether the node's latest view has the shard.
+  [[nodiscard]] bool lists(std::size_t node, std::uint32_t shard) const {
+    return nodes_[node].claims[shard] != unlisted;
+  }
   [[nodiscard]] NodeHealth health(std::size_t node) const { return nodes_[node].view.health; }
   [[nodiscard]] const std::string& address(std::size_t node) const { return nodes_[node].view.address; }
-  [[nodiscard]] std::size_t node_count() const { return nodes_.size(); }
+  [[nodiscard]] bool present(std::size_t node) const { return nodes_[node].present; }
+  /// Slots, absent nodes included.
+  [[nodiscard]] std::size_t slot_count() const { return nodes_.size(); }
+  [[nodiscard]] std::size_t node_count() const { return present_count_; }
   [[nodiscard]] std::size_t nodes_heard_of() const;
-  /// A configured node by its address, or by an id such as "node0" or "node0-shard17"; -1 if there is none.
+  /// The addresses of the nodes that are present.
+  [[nodiscard]] std::vector<std::string> addresses() const;
+  [[nodiscard]] const LeaderTable& leader_table() const { return table_; }
+  /// A node by its address, or by an id such as "node0" or "node0-shard17"; -1 if there is none.
   [[nodiscard]] std::int32_t find(std::string_view address_or_id) const;
 
   /// The state as users see it. Never null; a new one after each change, and after each view (its age is part of it).
@@ -65,25 +100,47 @@ class ClusterState {
 
   struct Node {
     NodeView view;
+    bool present = false;
+    bool configured = false;
     bool fresh_stream = true;  // the next view is the first of its stream
     bool range_reported = false;
+    bool absence_reported = false;
     TimePoint stream_opened{};
     std::vector<std::int32_t> claims;  // per shard
+    std::vector<std::string> told;     // addresses of others, translated, in its latest view
+    std::unordered_map<std::uint32_t, TimePoint> unlisted_writes;  // acknowledged, and not in a view yet
   };
   struct Shard {
     ShardView view;
     TimePoint changed{};  // what was asked before this says nothing about the leader we believe in
   };
 
+  using Translations = std::vector<std::optional<std::string>>;
+
+  std::size_t slot_of(const std::string& address);
+  void add(std::size_t slot, Change& change);
+  void remove(std::size_t slot, TimePoint now, Change& change);
+  /// Adds and removes nodes until those are present that the user names, or that a view tells and the translator
+  /// translates.
+  void settle_membership(TimePoint now, Change& change);
   void begin_incarnation(Node& node);
-  [[nodiscard]] const wire::Node* self_entry(const Node& node, const wire::View& view) const;
-  void learn_self(std::size_t index, const wire::View& view, Change& change);
+  [[nodiscard]] Translations translate(const wire::View& view) const;
+  [[nodiscard]] const wire::Node* self_entry(const Node& node, const wire::View& view,
+                                             const Translations& addresses) const;
+  void learn_self(std::size_t index, const wire::Node* self, Change& change);
+  void learn_others(std::size_t index, const wire::View& view, const wire::Node* self, const Translations& addresses,
+                    TimePoint now, Change& change);
+  [[nodiscard]] std::int32_t claim_of(std::size_t index, const wire::Shard& shard) const;
+  void check_writes(Node& node, TimePoint previous_view, Change& change);
   void apply_claim(std::size_t node, std::uint32_t shard, std::int32_t claim, TimePoint now, Change& change);
   void forget_unconfirmed(std::size_t node, TimePoint now, Change& change);
   void set_leader(std::uint32_t shard, std::int32_t leader, LeaderSource source, TimePoint now, Change& change);
 
-  std::vector<Node> nodes_;
+  const Translator translator_;
+  std::vector<Node> nodes_;  // by slot
+  std::size_t present_count_ = 0;
   std::vector<Shard> shards_;
+  LeaderTable table_;
   std::unordered_map<std::string, std::size_t> ids_;
   std::shared_ptr<const ClusterView> snapshot_;
 };

@@ -21,49 +21,56 @@ constexpr std::size_t max_detail = 200;  // of a foreign text, in an error of ou
 
 }  // namespace
 
-RequestOp::Decision RequestOp::after(const Verdict& verdict, const RetryOptions& retry, const Router& router,
-                                     Duration settle, TimePoint now, double fraction) {
+RequestOp::Decision RequestOp::after(const Verdict& verdict, const Situation& situation) {
   last_verdict_ = verdict;
   last_outcome_unknown = verdict.applied_unknown;
   outcome_unknown = outcome_unknown || verdict.applied_unknown;
   // A prober goes around all nodes before it pauses.
-  const bool round_goes_on = probing && !router.round_over(rotation);
+  const bool round_goes_on = probing && !situation.router.round_over(rotation, situation.now);
   if (verdict.failure != Failure::unknown_level) dialects_refused_ = 0;
+  const RetryOptions& retry = situation.retry;
+  const Decision go_on{Kind::route, situation.now};
 
   switch (verdict.failure) {
     case Failure::not_leader:
       wants_leader = true;
       prefer.reset();
+      refused_by_.push_back(situation.node);
+      if (situation.hinted) {
+        ++hint_hops_;
+        follows_hint = true;
+        return go_on;
+      }
       ++refusals_;
-      if (round_goes_on || (!probing && refusals_ == 1)) return {Kind::route, now};
-      return wait(retry.not_leader, refusals_ - 1, Duration{0}, now, fraction);
+      if (round_goes_on || (!probing && refusals_ == 1)) return go_on;
+      return wait(retry.not_leader, refusals_ - 1, Duration{0}, situation);
     case Failure::unavailable:
       prefer.reset();
       ++unreachable_;
-      if (round_goes_on) return {Kind::route, now};
-      return wait(retry.unavailable, unreachable_ - 1, Duration{0}, now, fraction);
+      if (round_goes_on) return go_on;
+      return wait(retry.unavailable, unreachable_ - 1, Duration{0}, situation);
     case Failure::ambiguous:
     case Failure::throttled: {
-      if (!request.repeatable()) return {};
+      if (!repeatable()) return {};
       ++ambiguous_;
       // The same node first: its memory of idempotency keys is its own.
-      if (ambiguous_ == 1 && !probing)
-        prefer = node;
+      if (ambiguous_ == 1 && !probing && !situation.moved)
+        prefer = situation.node;
       else
         prefer.reset();
-      if (round_goes_on) return {Kind::route, now};
+      if (round_goes_on) return go_on;
       const Backoff& backoff = verdict.failure == Failure::throttled ? retry.throttled : retry.ambiguous;
-      const Duration settled = verdict.applied_unknown ? settle : Duration{0};
-      return wait(backoff, ambiguous_ - 1, std::max(settled, verdict.pause), now, fraction);
+      const Duration settled = verdict.applied_unknown ? situation.settle : Duration{0};
+      return wait(backoff, ambiguous_ - 1, std::max(settled, verdict.pause), situation);
     }
     case Failure::unknown_level:
       if (request.consistency_text || ++dialects_refused_ == 2) return {};
-      return {Kind::repeat, now};
+      return {Kind::repeat, situation.now};
     case Failure::permanent:
       // A probe that met a node which is no use at all asks the others, as long as they are.
       if (probing && node_is_unfit(verdict.code)) {
-        if (round_goes_on) return {Kind::route, now};
-        if (refusals_ > 0) return wait(retry.not_leader, refusals_ - 1, Duration{0}, now, fraction);
+        if (round_goes_on) return go_on;
+        if (refusals_ > 0) return wait(retry.not_leader, refusals_ - 1, Duration{0}, situation);
       }
       return {};
     case Failure::missing:
@@ -72,12 +79,18 @@ RequestOp::Decision RequestOp::after(const Verdict& verdict, const RetryOptions&
   return {};
 }
 
-RequestOp::Decision RequestOp::wait(const Backoff& backoff, std::uint32_t retry, Duration at_least, TimePoint now,
-                                    double fraction) const {
-  const TimePoint until = now + std::max(backoff_delay(backoff, retry, fraction), at_least);
+RequestOp::Decision RequestOp::wait(const Backoff& backoff, std::uint32_t retry, Duration at_least,
+                                    const Situation& situation) {
+  refused_by_.clear();
+  hint_hops_ = 0;
+  const TimePoint until = situation.now + std::max(backoff_delay(backoff, retry, situation.fraction), at_least);
   // A retry that the deadline can't fit is not waited for.
   if (until >= request.deadline) return {};
   return {Kind::wait, until};
+}
+
+bool RequestOp::refused_by(std::size_t asked) const {
+  return std::find(refused_by_.begin(), refused_by_.end(), asked) != refused_by_.end();
 }
 
 void RequestOp::record_attempt(const std::string& address, ErrorCode outcome, std::string_view detail,
@@ -106,7 +119,7 @@ Error RequestOp::ended(ErrorCode code, std::string_view why) const {
   error.phase = phase;
   if (!attempts.empty()) error.node = attempts.back().node;
   // A write that is on the wire at this moment may still arrive.
-  error.maybe_applied = !is_read() && (outcome_unknown || call != CallId{});
+  error.maybe_applied = outcome_unknown || (on_wire() && effect() == Effect::write);
   error.attempts = attempts;
   error.attempts_made = attempts_made;
   return error;

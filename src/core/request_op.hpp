@@ -3,11 +3,13 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
 #include <norikv/client.hpp>
 
+#include "core/admission.hpp"
 #include "core/consistency.hpp"
 #include "core/ids.hpp"
 #include "core/router.hpp"
@@ -32,13 +34,13 @@ struct Request {
   std::optional<Version> expected;  ///< The precondition of a put.
   bool has_idempotency_key = false;
   bool user_idempotency_key = false;  ///< Its text came from the user: it may have been used before.
-  std::size_t bytes = 0;              ///< What admission counted.
+  Ticket ticket;                      ///< What admission counted.
   TimePoint submitted{};
   TimePoint deadline{};
 
   [[nodiscard]] Effect effect() const { return effect_of(method); }
-  /// Whether carrying it out twice is the same as once.
-  [[nodiscard]] bool repeatable() const { return effect() == Effect::read || has_idempotency_key; }
+  /// The lane that keeps it apart from other writes: that of its shard.
+  [[nodiscard]] std::uint32_t lane() const { return shard; }
   /// Whether only a leader answers it with success, which makes success a proof of leadership.
   [[nodiscard]] bool proves_leader() const {
     return effect() == Effect::write || (!consistency_text && needs_leader(consistency));
@@ -48,10 +50,7 @@ struct Request {
 using Callback = std::variant<std::monostate, PutCallback, GetCallback, RemoveCallback>;
 
 /// What a successful operation brings back: the version of a write, or the entry of a read.
-struct Success {
-  Version version;
-  std::optional<Entry> entry;
-};
+using Success = std::variant<Version, std::optional<Entry>>;
 using Outcome = Result<Success>;
 
 /// One operation from submit to its end: how often it was tried, what went wrong, and what that means for the next
@@ -63,7 +62,16 @@ class RequestOp {
   enum class Origin : std::uint8_t { user, session };
 
   RequestOp(Request what, Callback whom_to_tell, Origin from)
-      : request(std::move(what)), callback(std::move(whom_to_tell)), internal(from == Origin::session) {}
+      : request(std::move(what)),
+        callback(std::move(whom_to_tell)),
+        internal(from == Origin::session),
+        step{request.method, request.payload} {}
+
+  /// What the next attempt sends: the request itself, or a step on the way to it.
+  struct Step {
+    wire::Method method{};
+    wire::Payload payload;
+  };
 
   /// What to do next.
   struct Decision {
@@ -77,10 +85,19 @@ class RequestOp {
     TimePoint until{};
   };
 
-  /// After a failed attempt. `fraction` is a random number in (0, 1]; `settle` is how long a write must stay away from
-  /// its lane after an unknown outcome.
-  [[nodiscard]] Decision after(const Verdict& verdict, const RetryOptions& retry, const Router& router, Duration settle,
-                               TimePoint now, double fraction);
+  /// What a decision depends on beside the verdict.
+  struct Situation {
+    const RetryOptions& retry;
+    const Router& router;
+    std::size_t node = 0;  ///< That was asked.
+    bool hinted = false;   ///< It named another node, which is worth following.
+    bool moved = false;    ///< The attempt was given up because another node leads the shard now.
+    Duration settle{0};    ///< How long a write must stay away from its lane after an unknown outcome.
+    TimePoint now{};
+    double fraction = 1;  ///< A random number in (0, 1].
+  };
+  /// After a failed attempt.
+  [[nodiscard]] Decision after(const Verdict& verdict, const Situation& situation);
 
   void record_attempt(const std::string& node, ErrorCode outcome, std::string_view detail, Duration duration);
 
@@ -91,11 +108,33 @@ class RequestOp {
 
   /// Whether the last node refused both names of the consistency level.
   [[nodiscard]] bool every_dialect_refused() const { return dialects_refused_ == 2; }
-  [[nodiscard]] bool is_read() const { return request.effect() == Effect::read; }
+  /// Whether it takes a place in a lane: an operation that writes, or may come to do so.
+  [[nodiscard]] bool uses_lane() const { return request.effect() == Effect::write; }
+  /// What the attempt at hand does to the server.
+  [[nodiscard]] Effect effect() const { return effect_of(step.method); }
+  /// Whether carrying the attempt out twice is the same as once.
+  [[nodiscard]] bool repeatable() const { return effect() == Effect::read || request.has_idempotency_key; }
+  /// Whether only a leader answers the attempt with success, which makes success a proof of leadership.
+  [[nodiscard]] bool proves_leader() const { return effect() == Effect::write || request.proves_leader(); }
+
+  [[nodiscard]] bool on_wire() const { return call != CallId{}; }
+  /// Both places are taken.
+  [[nodiscard]] bool twice_on_wire() const { return second_call != CallId{}; }
+  void add_call(CallId id) { (on_wire() ? second_call : call) = id; }
+  void drop_call(CallId id) {
+    if (id == call)
+      call = std::exchange(second_call, CallId{});
+    else if (id == second_call)
+      second_call = CallId{};
+  }
+  /// Whether the node has refused this operation since it last paused.
+  [[nodiscard]] bool refused_by(std::size_t asked) const;
+  [[nodiscard]] std::uint32_t hint_hops() const { return hint_hops_; }
 
   Request request;
   Callback callback;
   const bool internal;
+  Step step;
 
   Phase phase = Phase::queued;
   bool in_lane = false;               ///< A write that holds a place in its shard's lane.
@@ -105,24 +144,30 @@ class RequestOp {
   bool last_outcome_unknown = false;  ///< The last one; a lane settles after it.
   std::optional<std::size_t> prefer;  ///< Ask this node first once more: an idempotency key counts on one server only.
   std::optional<std::size_t> node;    ///< The last node that was asked.
-  CallId call{};                      ///< The attempt on the wire, in phase `sent`.
-  Dialect dialect = Dialect::server;  ///< Of the last attempt.
+  CallId call{};                      ///< The attempt on the wire, in phase `sent` ...
+  CallId second_call{};               ///< ... and one beside it: of a search for a leader, or a hedged read.
+  bool follows_hint = false;          ///< The next node is one that another node named.
+  std::optional<std::size_t> queued_at;    ///< The node whose requests it waits behind.
+  std::optional<std::size_t> has_turn_at;  ///< The node at which it has waited long enough.
   Rotation rotation;
   TimerId deadline_timer;
   TimerId wake_timer;
+  TimerId second_timer;
   std::uint64_t generation = 0;  ///< Which drain barrier it belongs to.
 
   std::vector<Attempt> attempts;
   std::uint32_t attempts_made = 0;
 
  private:
-  [[nodiscard]] Decision wait(const Backoff& backoff, std::uint32_t retry, Duration at_least, TimePoint now,
-                              double fraction) const;
+  [[nodiscard]] Decision wait(const Backoff& backoff, std::uint32_t retry, Duration at_least,
+                              const Situation& situation);
 
   std::uint32_t refusals_ = 0;
   std::uint32_t unreachable_ = 0;
   std::uint32_t ambiguous_ = 0;
-  std::uint32_t dialects_refused_ = 0;  // in a row, which is by one node
+  std::uint32_t dialects_refused_ = 0;   // in a row, which is by one node
+  std::uint32_t hint_hops_ = 0;          // since the last pause
+  std::vector<std::size_t> refused_by_;  // since the last pause
   Verdict last_verdict_;
 };
 

@@ -8,30 +8,47 @@ std::optional<std::size_t> Router::leader(std::uint32_t shard) const {
   return static_cast<std::size_t>(leader);
 }
 
-std::size_t Router::next(std::uint32_t shard, Rotation& rotation) const {
-  const std::size_t count = cluster_.node_count();
-  if (round_over(rotation)) rotation.asked.assign(count, false);
+std::size_t Router::next(std::uint32_t shard, Rotation& rotation, TimePoint now) const {
+  const std::size_t count = cluster_.slot_count();
+  if (round_over(rotation, now)) rotation.asked.assign(count, false);
+  rotation.asked.resize(count);
   for (std::size_t step = 0; step < count; ++step) {
     const std::size_t node = (shard + step) % count;
-    if (rotation.asked[node] || !eligible(node)) continue;
+    if (rotation.asked[node] || !eligible(node, now)) continue;
     rotation.asked[node] = true;
     return node;
   }
-  return shard % count;  // not reached: a round that is not over has an eligible node left
+  return shard % count;  // not reached: there is a node, and a round that is not over has an eligible one left
 }
 
-bool Router::round_over(const Rotation& rotation) const {
+bool Router::round_over(const Rotation& rotation, TimePoint now) const {
   if (rotation.asked.empty()) return true;
-  for (std::size_t node = 0; node < rotation.asked.size(); ++node) {
-    if (!rotation.asked[node] && eligible(node)) return false;
+  for (std::size_t node = 0; node < cluster_.slot_count(); ++node) {
+    const bool asked = node < rotation.asked.size() && rotation.asked[node];
+    if (!asked && eligible(node, now)) return false;
   }
   return true;
 }
 
-bool Router::eligible(std::size_t node) const {
-  if (cluster_.health(node) != NodeHealth::down) return true;
-  for (std::size_t other = 0; other < cluster_.node_count(); ++other) {
-    if (cluster_.health(other) != NodeHealth::down) return false;
+std::optional<std::size_t> Router::other_replica(std::uint32_t shard, std::size_t first, TimePoint now) const {
+  const std::size_t count = cluster_.slot_count();
+  for (std::size_t step = 1; step < count; ++step) {
+    const std::size_t node = (first + step) % count;
+    if (cluster_.present(node) && cluster_.lists(node, shard) && fit(node, now)) return node;
+  }
+  return std::nullopt;
+}
+
+bool Router::fit(std::size_t node, TimePoint now) const {
+  if (cluster_.health(node) == NodeHealth::down) return false;
+  return node >= breakers_.size() || breakers_[node].allows(now);
+}
+
+bool Router::eligible(std::size_t node, TimePoint now) const {
+  if (!cluster_.present(node)) return false;
+  if (fit(node, now)) return true;
+  for (std::size_t other = 0; other < cluster_.slot_count(); ++other) {
+    if (cluster_.present(other) && fit(other, now)) return false;
   }
   return true;
 }

@@ -20,24 +20,25 @@ Error ready_error(ErrorCode code, std::string_view message) {
 Session::Session(const ClientOptions& options, std::uint64_t seed)
     : options_(options),
       random_(seed),
-      cluster_(options.nodes, options.total_shards),
-      router_(cluster_),
+      cluster_(options.nodes, options.total_shards, options.address_translator),
+      router_(cluster_, options.retry.breaker),
       lanes_(options.writes),
-      dialects_(options.nodes.size(), Dialect::server),
-      silent_calls_(options.nodes.size(), 0) {
+      budget_(options.retry.budget),
+      nodes_(cluster_.slot_count()) {
   if (!options.connection.watch_topology) return;
-  watches_.reserve(options.nodes.size());
-  for (std::size_t node = 0; node < options.nodes.size(); ++node)
-    watches_.push_back({WatchOp{options.connection}, {}, {}, false});
+  for (Node& node : nodes_) node.watch.emplace(Watch{WatchOp{options_.connection}, {}, {}, false});
 }
 
 void Session::start(TimePoint now) {
-  for (std::size_t node = 0; node < watches_.size(); ++node) carry_out(node, watches_[node].op.start(now), {}, now);
+  started_ = true;
+  for (std::size_t node = 0; node < nodes_.size(); ++node) {
+    if (nodes_[node].watch) carry_out(node, nodes_[node].watch->op.start(now), {}, now);
+  }
 }
 
 void Session::submit(Request request, Callback callback, TimePoint now) {
   const OpId id = request.id;
-  const std::uint32_t shard = request.shard;
+  const std::uint32_t lane = request.lane();
   auto owned = std::make_unique<RequestOp>(std::move(request), std::move(callback), RequestOp::Origin::user);
   RequestOp& op = *owned;
   op.wants_leader = op.request.effect() == Effect::write || needs_leader(op.request.consistency);
@@ -49,14 +50,14 @@ void Session::submit(Request request, Callback callback, TimePoint now) {
   counters_.submitted.add();
   if (op.request.deadline <= now) return fail(id, ErrorCode::deadline_exceeded, "out of time", now);
   op.deadline_timer = timers_.schedule(op.request.deadline, {TimerKind::operation_deadline, number(id)});
-  if (op.is_read()) return route(op, now);
+  if (!op.uses_lane()) return route(op, now);
 
-  switch (lanes_.enter(shard, id, op.request.deadline, now)) {
+  switch (lanes_.enter(lane, id, op.request.deadline, now)) {
     case ShardLanes::Entry::started:
       op.in_lane = true;
       return route(op, now);
     case ShardLanes::Entry::queued:
-      return start_from_lane(shard, now);
+      return start_from_lane(lane, now);
     case ShardLanes::Entry::full:
       return fail(id, ErrorCode::overloaded, "too many writes wait for this shard (WriteOptions::queued_per_shard)",
                   now);
@@ -96,9 +97,10 @@ void Session::advance_to(TimePoint now) {
 
 void Session::close(Duration grace, TimePoint now) {
   if (!std::exchange(closing_, true)) {
-    for (Watch& watch : watches_) {
-      timers_.cancel(watch.timer);
-      if (watch.stream) actions_.emplace_back(CancelWatch{*watch.stream});
+    for (Node& node : nodes_) {
+      if (!node.watch) continue;
+      timers_.cancel(node.watch->timer);
+      if (node.watch->stream) actions_.emplace_back(CancelWatch{*node.watch->stream});
     }
     while (!ready_.empty())
       end_ready(ready_.begin()->first, tl::make_unexpected(ready_error(ErrorCode::closed, "the client was closed")));
@@ -116,6 +118,12 @@ bool Session::busy() const {
   return !operations_.empty() || !ready_.empty() || !deliveries_.empty() || generations_.size() > 1;
 }
 
+Session::Held Session::held() const {
+  std::size_t queued = 0;
+  for (const Node& node : nodes_) queued += node.queue.size();
+  return {operations_.size(), calls_.size(), discoveries_.size(), timers_.size(), collisions_.size(), queued};
+}
+
 RequestOp* Session::find(OpId id) {
   const auto found = operations_.find(id);
   return found == operations_.end() ? nullptr : found->second.get();
@@ -128,36 +136,41 @@ void Session::finish(OpId id, Outcome outcome, TimePoint now) {
   operations_.erase(found);
   timers_.cancel(op->deadline_timer);
   timers_.cancel(op->wake_timer);
+  timers_.cancel(op->second_timer);
   leave_discovery(*op);
+  leave_queue(*op);
 
   const std::uint32_t shard = op->request.shard;
-  if (op->call != CallId{}) {
-    // The request stays on the wire as a ghost, and keeps its place in the lane until it has come home.
-    CallRecord& ghost = calls_.at(op->call);
-    ghost.operation.reset();
-    ghost.in_lane = op->in_lane;
-    actions_.emplace_back(CancelCall{op->call});
-  } else if (op->in_lane) {
-    release_lane(shard, op->last_outcome_unknown, now);
-  } else if (!op->is_read()) {
-    lanes_.abandon(shard, id);
-    start_from_lane(shard, now);  // nobody may be left to wake up for
+  const std::uint32_t lane = op->request.lane();
+  const bool writing = op->on_wire() && op->effect() == Effect::write;
+  while (op->on_wire()) {
+    // The request stays on the wire as a ghost; a write keeps its place in the lane until it has come home.
+    const CallId call = op->call;
+    make_ghost(*op, call);
+    calls_.at(call).in_lane = writing && op->in_lane;
+  }
+  if (op->in_lane && !writing) {
+    release_lane(lane, op->last_outcome_unknown, now);
+  } else if (op->uses_lane() && !op->in_lane) {
+    lanes_.abandon(lane, id);
+    start_from_lane(lane, now);  // nobody may be left to wake up for
   }
   settle_discovery(shard, now);
   if (op->internal) return;
 
   count(*op, outcome, now);
-  deliveries_.emplace_back(Completion{std::move(op->callback), std::move(outcome), op->request.bytes});
+  deliveries_.emplace_back(Completion{std::move(op->callback), std::move(outcome), op->request.ticket});
   leave_generation(op->generation);
 }
 
 void Session::fail(OpId id, ErrorCode code, std::string_view why, TimePoint now) {
   RequestOp* op = find(id);
   if (op == nullptr) return;
-  std::optional<CallRecord> unanswered;
-  if (op->call != CallId{}) {
-    unanswered = calls_.at(op->call);
-    op->record_attempt(cluster_.address(unanswered->node), code, "no answer yet", now - unanswered->started);
+  std::vector<CallRecord> unanswered;
+  for (const CallId call : {op->call, op->second_call}) {
+    if (call == CallId{}) continue;
+    unanswered.push_back(calls_.at(call));
+    record_attempt(*op, unanswered.back(), code, "no answer yet", now);
   }
   Error error = op->ended(code, why);
   const auto discovery = discoveries_.find(op->request.shard);
@@ -168,13 +181,17 @@ void Session::fail(OpId id, ErrorCode code, std::string_view why, TimePoint now)
     if (error.node.empty() && !error.attempts.empty()) error.node = error.attempts.back().node;
   }
   finish(id, tl::make_unexpected(std::move(error)), now);
-  if (unanswered && code == ErrorCode::deadline_exceeded) on_silence(*unanswered, now);
+  if (code != ErrorCode::deadline_exceeded) return;
+  for (const CallRecord& call : unanswered) {
+    count_node_failure(call.node, now);
+    on_silence(call, now);
+  }
 }
 
 void Session::count(const RequestOp& op, const Outcome& outcome, TimePoint now) {
   if (outcome) {
     counters_.succeeded.add();
-    (op.is_read() ? counters_.reads : counters_.writes).record(now - op.request.submitted);
+    (op.request.effect() == Effect::read ? counters_.reads : counters_.writes).record(now - op.request.submitted);
     return;
   }
   counters_.failed.add();
@@ -202,8 +219,15 @@ void Session::on_timer(const TimerToken& token, TimePoint now) {
       return;
     case TimerKind::lane:
       return start_from_lane(static_cast<std::uint32_t>(token.subject), now);
+    case TimerKind::operation_second:
+      if (RequestOp* op = find(OpId{token.subject})) send_second(*op, now);
+      return;
+    case TimerKind::moved_leader:
+      return give_up_moved(CallId{token.subject});
+    case TimerKind::node_slot:
+      return start_queued(token.subject, now);
     case TimerKind::watch:
-      return carry_out(token.subject, watches_[token.subject].op.on_timer(now), {}, now);
+      return carry_out(token.subject, nodes_[token.subject].watch->op.on_timer(now), {}, now);
     case TimerKind::ready_deadline:
       return end_ready(token.subject, tl::make_unexpected(ready_error(ErrorCode::deadline_exceeded,
                                                                       "not enough nodes answered in time")));
@@ -212,27 +236,27 @@ void Session::on_timer(const TimerToken& token, TimePoint now) {
   }
 }
 
-void Session::start_from_lane(std::uint32_t shard, TimePoint now) {
+void Session::start_from_lane(std::uint32_t lane, TimePoint now) {
   if (failing_all_) return;
-  for (const OpId id : lanes_.take_ready(shard, now)) {
+  for (const OpId id : lanes_.take_ready(lane, now)) {
     RequestOp* op = find(id);
     if (op == nullptr) continue;
     op->in_lane = true;
     route(*op, now);
   }
-  const std::optional<TimePoint> next = lanes_.next_ready(shard);
-  const auto timer = lane_timers_.find(shard);
+  const std::optional<TimePoint> next = lanes_.next_ready(lane);
+  const auto timer = lane_timers_.find(lane);
   if (timer != lane_timers_.end()) {
     timers_.cancel(timer->second);
     lane_timers_.erase(timer);
   }
-  if (next) lane_timers_.emplace(shard, timers_.schedule(*next, {TimerKind::lane, shard}));
+  if (next) lane_timers_.emplace(lane, timers_.schedule(*next, {TimerKind::lane, lane}));
 }
 
-void Session::release_lane(std::uint32_t shard, bool outcome_unknown, TimePoint now) {
+void Session::release_lane(std::uint32_t lane, bool outcome_unknown, TimePoint now) {
   if (outcome_unknown && !lanes_.lifted()) counters_.lanes_settling.add();
-  lanes_.leave(shard, outcome_unknown ? ShardLanes::Leave::settle : ShardLanes::Leave::at_once, now);
-  start_from_lane(shard, now);
+  lanes_.leave(lane, outcome_unknown ? ShardLanes::Leave::settle : ShardLanes::Leave::at_once, now);
+  start_from_lane(lane, now);
 }
 
 void Session::fail_all(TimePoint now) {
@@ -243,6 +267,7 @@ void Session::fail_all(TimePoint now) {
   std::sort(ids.begin(), ids.end());  // in the order of submission
   for (const OpId id : ids) fail(id, ErrorCode::closed, "the client was closed", now);
   discoveries_.clear();
+  for (Node& node : nodes_) timers_.cancel(node.slot_timer);
   for (auto& [shard, timer] : lane_timers_) timers_.cancel(timer);
   lane_timers_.clear();
 }

@@ -19,6 +19,7 @@
 #include "core/counters.hpp"
 #include "core/ids.hpp"
 #include "core/request_op.hpp"
+#include "core/retry_budget.hpp"
 #include "core/router.hpp"
 #include "core/shard_lanes.hpp"
 #include "core/timer_queue.hpp"
@@ -40,13 +41,17 @@ struct CancelCall {
 struct CancelWatch {
   WatchId id{};
 };
-using Action = std::variant<Call, StartWatch, CancelCall, CancelWatch>;
+/// Connections to these nodes, and to no others.
+struct Retain {
+  std::vector<std::string> addresses;
+};
+using Action = std::variant<Call, StartWatch, CancelCall, CancelWatch, Retain>;
 
 // What the session has for users, in the order in which it came about.
 struct Completion {
   Callback callback;
   Outcome outcome;
-  std::optional<std::size_t> admitted_bytes;  ///< What admission gives back; none if it refused.
+  std::optional<Ticket> ticket;  ///< What admission gives back; none if it refused.
 };
 struct ReadyResult {
   ReadyCallback callback;
@@ -70,6 +75,8 @@ class Session {
   void submit(Request request, Callback callback, TimePoint now);
   void cancel(OpId id, TimePoint now) { fail(id, ErrorCode::cancelled, "cancelled", now); }
   void wait_ready(Need need, TimePoint deadline, ReadyCallback callback);
+  /// The nodes the user names from now on; at least one, all well-formed.
+  void set_nodes(const std::vector<std::string>& addresses, TimePoint now);
   /// `callback` is delivered when everything submitted so far has been.
   void drain(Task callback);
   /// An operation that was refused before it became one.
@@ -96,26 +103,29 @@ class Session {
 
   /// What is kept at this moment: without topology streams all of it is 0 once everything has come home.
   struct Held {
-    std::size_t operations = 0, calls = 0, searches = 0, timers = 0, remembered_writes = 0;
+    std::size_t operations = 0, calls = 0, searches = 0, timers = 0, remembered_writes = 0, queued = 0;
   };
-  [[nodiscard]] Held held() const {
-    return {operations_.size(), calls_.size(), discoveries_.size(), timers_.size(), collisions_.size()};
-  }
+  [[nodiscard]] Held held() const;
 
   [[nodiscard]] const std::shared_ptr<const ClusterView>& cluster() const { return cluster_.snapshot(); }
+  [[nodiscard]] const LeaderTable& leader_table() const { return cluster_.leader_table(); }
   [[nodiscard]] const Counters& counters() const { return counters_; }
   /// The state of each topology stream, for a new subscriber.
   [[nodiscard]] std::vector<ConnectionEvent> connection_states() const;
 
  private:
-  // A request on the wire. Without its operation it is a ghost: nobody waits for it, but its lane does.
+  // A request on the wire. Without its operation it is a ghost: nobody waits for it, but its node and its lane do.
   struct CallRecord {
     std::optional<OpId> operation;
     std::size_t node = 0;
     std::uint32_t shard = 0;
+    std::uint32_t lane = 0;
     wire::Method method{};
+    Dialect dialect = Dialect::server;
     bool in_lane = false;
+    bool given_up = false;  // the transport was told to end it
     TimePoint started{};
+    TimerId moved_timer;  // runs while another node is believed to lead the shard
   };
   // The search for one shard's leader: one prober goes around, all others wait.
   struct Discovery {
@@ -124,11 +134,21 @@ class Session {
     std::vector<Attempt> attempts;  // of probes of our own, for the errors of those who wait
     std::uint32_t attempts_made = 0;
   };
+  // The topology stream to a node.
   struct Watch {
     WatchOp op;
     std::optional<WatchId> stream;
     TimerId timer;
     bool opened_before = false;
+  };
+  struct Node {
+    Dialect dialect = Dialect::server;
+    std::uint32_t silent_calls = 0;  // in a row that ran out of time
+    std::size_t on_wire = 0;         // requests, ghosts included
+    std::deque<TimePoint> settling;  // when the places of ghosts whose outcome is unknown become free, in order
+    std::deque<OpId> queue;          // operations that wait for a place
+    TimerId slot_timer;              // while somebody waits and places settle
+    std::optional<Watch> watch;      // none without topology streams
   };
   struct ReadyWaiter {
     Need need{};
@@ -146,33 +166,55 @@ class Session {
   void fail(OpId id, ErrorCode code, std::string_view why, TimePoint now);
   void leave_generation(std::uint64_t generation);
   void on_timer(const TimerToken& token, TimePoint now);
-  void start_from_lane(std::uint32_t shard, TimePoint now);
-  void release_lane(std::uint32_t shard, bool outcome_unknown, TimePoint now);
+  void start_from_lane(std::uint32_t lane, TimePoint now);
+  void release_lane(std::uint32_t lane, bool outcome_unknown, TimePoint now);
   void fail_all(TimePoint now);
   void count(const RequestOp& op, const Outcome& outcome, TimePoint now);
   [[nodiscard]] RequestOp* find(OpId id);
 
-  // session_routing.cpp: the way of a request
+  // session_routing.cpp: from an operation to a request
   void route(RequestOp& op, TimePoint now);
   void send(RequestOp& op, std::size_t node, TimePoint now);
+  void launch(RequestOp& op, std::size_t node, TimePoint now);
+  void schedule_second(RequestOp& op, TimePoint now);
+  void send_second(RequestOp& op, TimePoint now);
+  [[nodiscard]] bool has_place(const Node& node) const;
+  void start_queued(std::size_t node, TimePoint now);
+  void leave_queue(RequestOp& op);
+  void reroute_queued(const ClusterState::Change& change, TimePoint now);
+  void watch_moved_calls(const ClusterState::Change& change, TimePoint now);
+  void give_up_moved(CallId id);
+  void make_ghost(RequestOp& op, CallId id);
+
+  // session_discovery.cpp: the search for a leader
   void await_leader(RequestOp& op, TimePoint now);
   void start_probe(std::uint32_t shard, TimePoint now);
   void leave_discovery(RequestOp& op);
   void settle_discovery(std::uint32_t shard, TimePoint now);
   void release_waiters(std::uint32_t shard, TimePoint now);
+
+  // session_replies.cpp: what an answer means
+  void take_reply(RequestOp& op, const CallRecord& call, Reply& reply, TimePoint now);
   void carry_out(RequestOp& op, const RequestOp::Decision& decision, TimePoint now);
+  void wait_until(RequestOp& op, TimePoint until, TimePoint now);
   void on_success(RequestOp& op, const CallRecord& call, Success success, TimePoint now);
   void on_failure(RequestOp& op, const CallRecord& call, const Verdict& verdict, const Metadata& metadata,
                   TimePoint now);
-  void learn_from_failure(RequestOp& op, const CallRecord& call, const Verdict& verdict, const Metadata& metadata,
-                          const RequestOp::Decision& decision, TimePoint now);
+  void record_attempt(RequestOp& op, const CallRecord& call, ErrorCode code, std::string_view detail, TimePoint now);
+  [[nodiscard]] std::optional<std::size_t> usable_hint(const RequestOp& op, const CallRecord& call,
+                                                       const Verdict& verdict, const Metadata& metadata) const;
+  void learn_from_failure(RequestOp& op, const CallRecord& call, const Verdict& verdict,
+                          std::optional<std::size_t> hint, const RequestOp::Decision& decision, TimePoint now);
   void on_silence(const CallRecord& call, TimePoint now);
+  void count_node_failure(std::size_t node, TimePoint now);
   void detect_collision(const RequestOp& op, const CallRecord& call, Version version, TimePoint now);
 
   // session_cluster.cpp: what is known about the cluster
   void apply(const ClusterState::Change& change, TimePoint now);
+  void add_node(std::size_t node, TimePoint now);
+  void remove_node(std::size_t node, TimePoint now);
   void carry_out(std::size_t node, const WatchOp::Step& step, const std::string& detail, TimePoint now);
-  void warn_of_range(std::size_t node, std::uint32_t shard);
+  void warn_of_shard_count(std::size_t node, std::uint32_t shard, std::string_view what);
   void node_answered(std::size_t node, TimePoint now);
   void check_ready();
   void end_ready(std::uint64_t id, Result<void> result);
@@ -185,16 +227,15 @@ class Session {
   ClusterState cluster_;
   Router router_;
   ShardLanes lanes_;
+  RetryBudget budget_;
   CollisionDetector collisions_;
 
   std::unordered_map<OpId, std::unique_ptr<RequestOp>> operations_;
   std::unordered_map<CallId, CallRecord> calls_;
   std::unordered_map<std::uint32_t, Discovery> discoveries_;
-  std::vector<Watch> watches_;  // by node; empty without topology streams
-  std::vector<Dialect> dialects_;
-  std::vector<std::uint32_t> silent_calls_;  // by node: calls in a row that ran out of time
+  std::vector<Node> nodes_;  // by number, absent ones included
   std::unordered_map<WatchId, std::size_t> streams_;
-  std::unordered_map<std::uint32_t, TimerId> lane_timers_;  // by shard
+  std::unordered_map<std::uint32_t, TimerId> lane_timers_;  // by lane
   std::map<std::uint64_t, ReadyWaiter> ready_;
   std::deque<Generation> generations_{1};
   std::uint64_t first_generation_ = 0;
@@ -203,6 +244,7 @@ class Session {
   std::uint64_t next_watch_ = 1;
   std::uint64_t next_ready_ = 1;
   std::uint64_t next_probe_ = 0;
+  bool started_ = false;
   bool closing_ = false;
   bool failing_all_ = false;  // nothing new is started
   TimePoint grace_ends_{};

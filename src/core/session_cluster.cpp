@@ -16,19 +16,29 @@ void Session::on_view(WatchId id, const wire::View& view, TimePoint now) {
   const std::size_t node = stream->second;
   counters_.views.add();
   const ClusterState::Change change = cluster_.on_view(node, view, now);
-  if (change.shard_out_of_range) warn_of_range(node, *change.shard_out_of_range);
+  if (change.shard_out_of_range) {
+    warn_of_shard_count(node, *change.shard_out_of_range,
+                        "it has a shard beyond them: operations go to the wrong shards");
+  }
+  if (change.shard_not_listed) {
+    warn_of_shard_count(node, *change.shard_not_listed,
+                        "it carried out a write to this shard and does not have it: the server seems to have fewer, "
+                        "and writes that meet in one of them are not kept apart");
+  }
   if (change.empty()) cluster_.publish(change);  // the same state, but fresh
   apply(change, now);
-  carry_out(node, watches_[node].op.on_view(now), {}, now);
+  if (nodes_[node].watch) carry_out(node, nodes_[node].watch->op.on_view(now), {}, now);
 }
 
-void Session::warn_of_range(std::size_t node, std::uint32_t shard) {
+void Session::warn_of_shard_count(std::size_t node, std::uint32_t shard, std::string_view what) {
+  counters_.shard_count_mismatches.add();
   WarningEvent event;
   event.kind = WarningKind::shard_count_mismatch;
   event.node = cluster_.address(node);
   event.shard = shard;
-  event.message = event.node + " has a shard " + std::to_string(shard) + ", beyond ClientOptions::total_shards (" +
-                  std::to_string(options_.total_shards) + "): operations go to the wrong shards";
+  event.message = "ClientOptions::total_shards is " + std::to_string(options_.total_shards) +
+                  ", which is not the number of " + event.node + ", seen at shard " + std::to_string(shard) + ": ";
+  event.message += what;
   deliveries_.emplace_back(std::move(event));
 }
 
@@ -37,7 +47,9 @@ void Session::on_stream_end(const StreamEnd& end, TimePoint now) {
   if (stream == streams_.end()) return;
   const std::size_t node = stream->second;
   streams_.erase(stream);
-  Watch& watch = watches_[node];
+  // A node that was removed, and may be back with a new stream.
+  if (!nodes_[node].watch || nodes_[node].watch->stream != end.id) return;
+  Watch& watch = *nodes_[node].watch;
   watch.stream.reset();
   if (closing_) return;
   const std::string detail = end.message.empty() ? "status " + std::to_string(end.status) : util::one_line(end.message);
@@ -59,7 +71,7 @@ void Session::on_stream_end(const StreamEnd& end, TimePoint now) {
 }
 
 void Session::carry_out(std::size_t node, const WatchOp::Step& step, const std::string& detail, TimePoint now) {
-  Watch& watch = watches_[node];
+  Watch& watch = *nodes_[node].watch;
   timers_.cancel(watch.timer);
   if (step.wake_at) watch.timer = timers_.schedule(*step.wake_at, {TimerKind::watch, node});
   if (step.open) {
@@ -80,30 +92,72 @@ void Session::carry_out(std::size_t node, const WatchOp::Step& step, const std::
 
 std::vector<ConnectionEvent> Session::connection_states() const {
   std::vector<ConnectionEvent> events;
-  for (std::size_t node = 0; node < watches_.size(); ++node) {
-    events.push_back({EventKind::replay, cluster_.address(node), watches_[node].op.state(), {}, std::nullopt});
+  for (std::size_t node = 0; node < nodes_.size(); ++node) {
+    const std::optional<Watch>& watch = nodes_[node].watch;
+    if (watch) events.push_back({EventKind::replay, cluster_.address(node), watch->op.state(), {}, std::nullopt});
   }
   return events;
 }
 
+void Session::set_nodes(const std::vector<std::string>& addresses, TimePoint now) {
+  if (!closing_) apply(cluster_.set_nodes(addresses, now), now);
+}
+
 void Session::apply(const ClusterState::Change& change, TimePoint now) {
   if (change.empty()) return;
-  TopologyEvent event;
-  event.before = cluster_.snapshot();
+  const std::shared_ptr<const ClusterView> before = cluster_.snapshot();
   cluster_.publish(change);
+  if (cluster_.snapshot()->generation == before->generation) return;  // nothing that users are told of
+  TopologyEvent event;
+  event.before = before;
   event.after = cluster_.snapshot();
   event.cause = change.cause;
   for (const std::size_t node : change.nodes) event.nodes_changed.push_back(cluster_.address(node));
+  for (const std::size_t node : change.added) event.nodes_added.push_back(cluster_.address(node));
+  for (const std::size_t node : change.removed) event.nodes_removed.push_back(cluster_.address(node));
   event.leaders_changed = change.leaders;
   counters_.leader_changes.add(change.leaders.size());
   deliveries_.emplace_back(std::move(event));
   // State first, users last: those who wait are on their way before any observer runs.
+  if (!change.added.empty() || !change.removed.empty()) actions_.emplace_back(Retain{cluster_.addresses()});
+  for (const std::size_t node : change.removed) remove_node(node, now);
+  for (const std::size_t node : change.added) add_node(node, now);
+  if (!change.leaders.empty()) watch_moved_calls(change, now);
   for (const LeaderChange& leader : change.leaders) settle_discovery(leader.shard, now);
+  if (!change.leaders.empty()) reroute_queued(change, now);
   check_ready();
 }
 
+void Session::add_node(std::size_t node, TimePoint now) {
+  if (nodes_.size() <= node) nodes_.resize(node + 1);
+  router_.forget(node);
+  nodes_[node].dialect = Dialect::server;
+  nodes_[node].silent_calls = 0;
+  if (closing_ || !options_.connection.watch_topology) return;
+  nodes_[node].watch.emplace(Watch{WatchOp{options_.connection}, {}, {}, false});
+  if (started_) carry_out(node, nodes_[node].watch->op.start(now), {}, now);
+}
+
+void Session::remove_node(std::size_t node, TimePoint now) {
+  if (std::optional<Watch>& watch = nodes_[node].watch) {
+    timers_.cancel(watch->timer);
+    if (watch->stream) actions_.emplace_back(CancelWatch{*watch->stream});
+    deliveries_.emplace_back(ConnectionEvent{EventKind::change, cluster_.address(node), ConnectionState::lost,
+                                             "the node was removed", std::nullopt});
+    watch.reset();
+  }
+  // Requests on their way may end; what waits for the node goes elsewhere.
+  for (const OpId id : std::exchange(nodes_[node].queue, {})) {
+    if (RequestOp* op = find(id)) {
+      op->queued_at.reset();
+      route(*op, now);
+    }
+  }
+}
+
 void Session::node_answered(std::size_t node, TimePoint now) {
-  silent_calls_[node] = 0;
+  nodes_[node].silent_calls = 0;
+  router_.breaker(node).on_answer();
   apply(cluster_.on_health(node, NodeHealth::up, "answer of " + cluster_.address(node)), now);
 }
 

@@ -1,46 +1,27 @@
 #include <algorithm>
+#include <unordered_set>
 #include <utility>
 
 #include "core/session.hpp"
-#include "util/text.hpp"
 
+// From an operation to a request: which node is asked, and when.
 namespace norikv::core {
-namespace {
-
-// A name of the leader in a reply's metadata; empty if there is none.
-std::string_view leader_hint(const Metadata& metadata) {
-  for (const auto& [key, value] : metadata) {
-    if ((key == "leader-hint" || key == "x-norikv-leader") && !value.empty()) return value;
-  }
-  return {};
-}
-
-wire::Decoded<Success> decode(wire::Method method, std::string_view body) {
-  if (method == wire::Method::get) {
-    return wire::decode_get(body).map([](std::optional<Entry>&& entry) { return Success{{}, std::move(entry)}; });
-  }
-  const auto version = method == wire::Method::put ? wire::decode_put(body) : wire::decode_remove(body);
-  return version.map([](Version decoded) { return Success{decoded, {}}; });
-}
-
-// Whether the answer to a write that nobody waits for leaves open what became of it.
-bool outcome_unknown(wire::Method method, const Reply& reply) {
-  if (reply.status != 0) return classify(reply, effect_of(method)).applied_unknown;
-  return !reply.body || !decode(method, *reply.body);
-}
-
-}  // namespace
 
 void Session::route(RequestOp& op, TimePoint now) {
   timers_.cancel(op.wake_timer);
+  if (op.twice_on_wire()) return;
   const std::uint32_t shard = op.request.shard;
   const std::optional<std::size_t> leader = router_.leader(shard);
-  const std::optional<std::size_t> preferred = std::exchange(op.prefer, std::nullopt);
+  const bool follows_hint = std::exchange(op.follows_hint, false);
+  std::optional<std::size_t> preferred = std::exchange(op.prefer, std::nullopt);
+  if (preferred && !cluster_.present(*preferred)) preferred.reset();
   // A repeated write goes where its idempotency key may be known, past a new leader even.
-  if (preferred && !op.is_read()) return send(op, *preferred, now);
-  if (leader) return send(op, *leader, now);
+  if (preferred && op.effect() == Effect::write) return send(op, *preferred, now);
+  // A leader that is only hinted at is tried by those who got the hint and by the search, not by everybody.
+  const bool may_try = op.probing || follows_hint || !op.wants_leader || cluster_.leader_is_confirmed(shard);
+  if (leader && may_try) return send(op, *leader, now);
   if (preferred) return send(op, *preferred, now);
-  if (op.probing || !op.wants_leader) return send(op, router_.next(shard, op.rotation), now);
+  if (op.probing || !op.wants_leader) return send(op, router_.next(shard, op.rotation, now), now);
   await_leader(op, now);
 }
 
@@ -49,257 +30,167 @@ void Session::send(RequestOp& op, std::size_t node, TimePoint now) {
   // Out of time: its timer is due and ends it. Not done here, where it would start the next one's probe, and so on down
   // the queue.
   if (request.deadline <= now) return;
-  if (!op.is_read()) {
-    if (const TimePoint at = lanes_.next_send(request.shard); now < at) {
+  const bool writes = op.effect() == Effect::write;
+  if (writes) {
+    if (const TimePoint at = lanes_.next_send(request.lane()); now < at) {
       op.phase = Phase::backing_off;
       op.wake_timer = timers_.schedule(at, {TimerKind::operation_wake, static_cast<std::uint64_t>(request.id)});
       return;
     }
-    lanes_.sent(request.shard, now);
   }
+  const bool has_turn = op.has_turn_at == node || nodes_[node].queue.empty();
+  if (!has_turn || !has_place(nodes_[node])) {
+    op.phase = Phase::queued;
+    op.queued_at = node;
+    nodes_[node].queue.push_back(request.id);
+    return start_queued(node, now);
+  }
+  if (writes) lanes_.sent(request.lane(), now);
+  launch(op, node, now);
+  schedule_second(op, now);
+}
+
+void Session::launch(RequestOp& op, std::size_t node, TimePoint now) {
+  const Request& request = op.request;
   Call call;
   call.id = CallId{next_call_++};
   call.address = cluster_.address(node);
-  call.method = request.method;
-  call.payload = request.payload;
+  call.method = op.step.method;
+  call.payload = op.step.payload;
   call.deadline = request.deadline;
-  if (request.repeatable()) call.deadline = std::min(call.deadline, now + options_.retry.attempt_timeout);
-  op.dialect = dialects_[node];
-  if (op.is_read()) {
-    call.suffix =
-        wire::encode_consistency(request.consistency_text ? std::string_view{*request.consistency_text}
-                                                          : consistency_text(request.consistency, op.dialect));
+  if (op.repeatable()) call.deadline = std::min(call.deadline, now + options_.retry.attempt_timeout);
+  const Dialect dialect = nodes_[node].dialect;
+  if (op.step.method == wire::Method::get) {
+    call.suffix = wire::encode_consistency(request.consistency_text ? std::string_view{*request.consistency_text}
+                                                                    : consistency_text(request.consistency, dialect));
   }
   op.phase = Phase::sent;
   op.node = node;
-  op.call = call.id;
-  calls_.emplace(call.id, CallRecord{request.id, node, request.shard, request.method, false, now});
+  op.add_call(call.id);
+  calls_.emplace(call.id, CallRecord{request.id, node, request.shard, request.lane(), call.method, dialect, false,
+                                     false, now, TimerId{}});
+  ++nodes_[node].on_wire;
+  router_.breaker(node).on_sent(now);
   counters_.attempts.add();
-  if (op.attempts_made > 0) counters_.retries.add();
+  if (op.attempts_made > 0 || op.twice_on_wire()) counters_.retries.add();
   actions_.emplace_back(std::move(call));
 }
 
-void Session::await_leader(RequestOp& op, TimePoint now) {
-  op.phase = Phase::awaiting_leader;
-  discoveries_[op.request.shard].waiters.push_back(op.request.id);
-  settle_discovery(op.request.shard, now);
+// --- a second request beside the first ---
+
+void Session::schedule_second(RequestOp& op, TimePoint now) {
+  timers_.cancel(op.second_timer);
+  const bool hedged = op.effect() == Effect::read && !op.wants_leader;
+  const Duration after = op.probing ? options_.retry.join_probe_after : options_.retry.hedge_after;
+  if ((!op.probing && !hedged) || op.twice_on_wire() || after <= Duration{0}) return;
+  op.second_timer =
+      timers_.schedule(now + after, {TimerKind::operation_second, static_cast<std::uint64_t>(op.request.id)});
 }
 
-void Session::settle_discovery(std::uint32_t shard, TimePoint now) {
-  const auto found = discoveries_.find(shard);
-  if (found == discoveries_.end() || failing_all_) return;
-  Discovery& discovery = found->second;
-  if (router_.leader(shard)) return release_waiters(shard, now);
-  if (!discovery.waiters.empty()) {
-    if (!discovery.prober) start_probe(shard, now);
-    return;
+void Session::send_second(RequestOp& op, TimePoint now) {
+  if (!op.on_wire() || op.twice_on_wire() || op.request.deadline <= now) return;
+  const std::size_t first = *op.node;
+  if (op.probing) {
+    const std::size_t node = router_.next(op.request.shard, op.rotation, now);
+    if (node == first || !has_place(nodes_[node])) return;
+    counters_.joined_probes.add();
+    return launch(op, node, now);
   }
-  if (!discovery.prober) {
-    discoveries_.erase(found);
-    return;
-  }
-  // A probe that nobody waits for any more.
-  if (find(*discovery.prober)->internal) fail(*discovery.prober, ErrorCode::cancelled, "nobody waits", now);
+  const std::optional<std::size_t> node = router_.other_replica(op.request.shard, first, now);
+  if (!node || !has_place(nodes_[*node]) || !budget_.try_take(now)) return;
+  counters_.hedges.add();
+  launch(op, *node, now);
 }
 
-void Session::start_probe(std::uint32_t shard, TimePoint now) {
-  Discovery& discovery = discoveries_.at(shard);
-  const auto reader = std::find_if(discovery.waiters.begin(), discovery.waiters.end(), [this](OpId id) {
-    const RequestOp* op = find(id);
-    return op->is_read() && op->request.proves_leader();
-  });
-  if (reader != discovery.waiters.end()) {
-    RequestOp& op = *find(*reader);
-    discovery.waiters.erase(reader);
-    discovery.prober = op.request.id;
-    op.probing = true;
-    return route(op, now);
-  }
-  const Request& waiting = find(discovery.waiters.front())->request;
-  Request request;
-  request.id = OpId{probe_id_bit | next_probe_++};
-  request.method = wire::Method::get;
-  request.shard = shard;
-  request.payload = std::make_shared<const std::string>(wire::encode_get_of(*waiting.payload));
-  request.submitted = now;
-  request.deadline = TimePoint::max();  // it is called off when nobody waits any more
-  counters_.probes.add();
-  auto owned = std::make_unique<RequestOp>(std::move(request), Callback{}, RequestOp::Origin::session);
-  RequestOp& op = *owned;
-  op.probing = true;
-  discovery.prober = op.request.id;
-  operations_.emplace(op.request.id, std::move(owned));
-  route(op, now);
+// --- a node's places ---
+
+bool Session::has_place(const Node& node) const {
+  return node.on_wire + node.settling.size() < options_.limits.in_flight_per_node;
 }
 
-void Session::leave_discovery(RequestOp& op) {
-  const auto found = discoveries_.find(op.request.shard);
-  if (found == discoveries_.end()) return;
-  if (std::exchange(op.probing, false) && found->second.prober == op.request.id) found->second.prober.reset();
-  if (op.phase != Phase::awaiting_leader) return;
-  std::deque<OpId>& waiters = found->second.waiters;
+void Session::start_queued(std::size_t index, TimePoint now) {
+  if (failing_all_) return;
+  std::deque<TimePoint>& settling = nodes_[index].settling;
+  while (!settling.empty() && settling.front() <= now) settling.pop_front();
+  while (!nodes_[index].queue.empty() && has_place(nodes_[index])) {
+    const OpId id = nodes_[index].queue.front();
+    nodes_[index].queue.pop_front();
+    RequestOp* op = find(id);
+    if (op == nullptr) continue;
+    op->queued_at.reset();
+    op->has_turn_at = index;
+    route(*op, now);  // to this node, or wherever its shard's leader is by now
+    op = find(id);
+    if (op != nullptr) op->has_turn_at.reset();
+  }
+  Node& node = nodes_[index];
+  timers_.cancel(node.slot_timer);
+  if (!node.queue.empty() && !node.settling.empty())
+    node.slot_timer = timers_.schedule(node.settling.front(), {TimerKind::node_slot, index});
+}
+
+void Session::leave_queue(RequestOp& op) {
+  if (!op.queued_at) return;
+  std::deque<OpId>& queue = nodes_[*std::exchange(op.queued_at, std::nullopt)].queue;
   // Mostly it is the first one: those who wait end in the order of their deadlines.
-  const auto place = std::find(waiters.begin(), waiters.end(), op.request.id);
-  if (place != waiters.end()) waiters.erase(place);
+  const auto place = std::find(queue.begin(), queue.end(), op.request.id);
+  if (place != queue.end()) queue.erase(place);
 }
 
-void Session::release_waiters(std::uint32_t shard, TimePoint now) {
-  // Taken out first: what follows may begin a new search.
-  const Discovery discovery = std::move(discoveries_.extract(shard).mapped());
-  if (discovery.prober) {
-    RequestOp& prober = *find(*discovery.prober);
-    prober.probing = false;
-    if (prober.internal) {
-      fail(prober.request.id, ErrorCode::cancelled, "the leader is known", now);
-    } else if (prober.phase == Phase::backing_off) {
-      route(prober, now);
-    }
+void Session::reroute_queued(const ClusterState::Change& change, TimePoint now) {
+  if (std::ranges::all_of(nodes_, [](const Node& node) { return node.queue.empty(); })) return;
+  std::unordered_set<std::uint32_t> moved;
+  for (const LeaderChange& leader : change.leaders) moved.insert(leader.shard);
+  std::vector<OpId> ids;
+  for (Node& node : nodes_) {
+    std::erase_if(node.queue, [&](OpId id) {
+      RequestOp* op = find(id);
+      if (op == nullptr || !moved.contains(op->request.shard)) return false;
+      op->queued_at.reset();
+      ids.push_back(id);
+      return true;
+    });
   }
-  for (const OpId id : discovery.waiters) {
+  for (const OpId id : ids) {
     if (RequestOp* op = find(id)) route(*op, now);
   }
 }
 
-void Session::on_reply(Reply reply, TimePoint now) {
-  const auto found = calls_.find(reply.id);
-  if (found == calls_.end()) return;
-  const CallRecord call = found->second;
-  calls_.erase(found);
-  RequestOp* op = call.operation ? find(*call.operation) : nullptr;
-  if (op == nullptr) {
-    if (call.in_lane) release_lane(call.shard, outcome_unknown(call.method, reply), now);
-    return;
+// --- requests to a node that does not lead any more ---
+
+void Session::watch_moved_calls(const ClusterState::Change& change, TimePoint now) {
+  if (calls_.empty()) return;
+  std::unordered_set<std::uint32_t> moved;
+  for (const LeaderChange& leader : change.leaders) {
+    if (!leader.after.empty()) moved.insert(leader.shard);
   }
-
-  op->call = CallId{};
-  if (reply.status != 0) {
-    const Verdict verdict = classify(reply, effect_of(call.method));
-    if (verdict.failure == Failure::missing) return on_success(*op, call, {}, now);
-    return on_failure(*op, call, verdict, reply.metadata, now);
-  }
-  if (!reply.body)
-    return on_failure(*op, call, malformed("the reply has no message", effect_of(call.method)), reply.metadata, now);
-  wire::Decoded<Success> success = decode(call.method, *reply.body);
-  if (!success)
-    return on_failure(*op, call, malformed(std::move(success.error()), effect_of(call.method)), reply.metadata, now);
-  on_success(*op, call, std::move(*success), now);
-}
-
-void Session::on_success(RequestOp& op, const CallRecord& call, Success success, TimePoint now) {
-  const OpId id = op.request.id;
-  const std::uint32_t shard = op.request.shard;
-  op.last_outcome_unknown = false;
-  leave_discovery(op);
-  if (!op.is_read()) {
-    lanes_.observe(now - call.started);
-    detect_collision(op, call, success.version, now);
-    if (lanes_.taken(shard) == 1) collisions_.forget(shard);  // this one was alone at its end
-  }
-  node_answered(call.node, now);
-  if (op.request.proves_leader()) apply(cluster_.on_leader_answer(shard, call.node, call.started, now), now);
-  finish(id, std::move(success), now);
-}
-
-void Session::on_failure(RequestOp& op, const CallRecord& call, const Verdict& verdict, const Metadata& metadata,
-                         TimePoint now) {
-  const OpId id = op.request.id;
-  const std::string detail = util::one_line(verdict.detail);
-  op.record_attempt(cluster_.address(call.node), verdict.code, detail, now - call.started);
-  if (op.probing) {
-    Discovery& discovery = discoveries_.at(op.request.shard);
-    append_attempt(discovery.attempts, op.attempts.back());
-    ++discovery.attempts_made;
-  }
-  const Duration settle = lanes_.lifted() ? Duration{0} : options_.writes.lane_settle;
-  const RequestOp::Decision decision = op.after(verdict, options_.retry, router_, settle, now, random_.unit());
-  if (verdict.failure == Failure::unknown_level && !op.request.consistency_text && dialects_[call.node] == op.dialect)
-    dialects_[call.node] = other(op.dialect);
-
-  learn_from_failure(op, call, verdict, metadata, decision, now);
-  // What was learned may have ended this operation (a probe whose question is answered) or sent it on its way.
-  if (RequestOp* still = find(id); still != nullptr && still->call == CallId{}) carry_out(*still, decision, now);
-}
-
-void Session::learn_from_failure(RequestOp& op, const CallRecord& call, const Verdict& verdict,
-                                 const Metadata& metadata, const RequestOp::Decision& decision, TimePoint now) {
-  const std::uint32_t shard = op.request.shard;
-  const std::string& address = cluster_.address(call.node);
-  if (verdict.node_answered) node_answered(call.node, now);
-  switch (verdict.failure) {
-    case Failure::not_leader: {
-      counters_.not_leader.add();
-      const std::int32_t hinted = cluster_.find(leader_hint(metadata));
-      if (hinted >= 0 && hinted != static_cast<std::int32_t>(call.node)) {
-        return apply(cluster_.on_hint(shard, static_cast<std::size_t>(hinted), call.started, now), now);
-      }
-      return apply(cluster_.on_refusal(shard, call.node, "refusal of " + address, call.started, now), now);
-    }
-    case Failure::unavailable:
-      if (verdict.node_answered) return;
-      return apply(cluster_.on_refusal(shard, call.node, "no connection to " + address, call.started, now), now);
-    case Failure::ambiguous:
-      if (op.probing && verdict.node_answered) break;
-      // A lost connection says so at once; silence only the second time.
-      if (verdict.node_answered) return;
-      if (verdict.code == ErrorCode::deadline_exceeded) return on_silence(call, now);
-      return apply(cluster_.on_refusal(shard, call.node, "no answer of " + address, call.started, now), now);
-    case Failure::throttled:
-      return;
-    case Failure::unknown_level:
-      if (!op.every_dialect_refused()) return;
-      break;
-    case Failure::missing:
-      break;
-    case Failure::permanent:
-      if (decision.kind != RequestOp::Decision::Kind::finish) return;  // the probe asks other nodes
-      break;
-  }
-  // A node that fails a probe in any other way has at least tried to serve the shard: let those who wait ask it
-  // themselves.
-  if (op.probing) apply(cluster_.on_leader_answer(shard, call.node, call.started, now), now);
-}
-
-void Session::on_silence(const CallRecord& call, TimePoint now) {
-  // Once may be a slow request, or little patience; twice in a row, whoever asked, is a node to look past.
-  if (++silent_calls_[call.node] < 2) return;
-  apply(cluster_.on_refusal(call.shard, call.node, "no answer of " + cluster_.address(call.node), call.started, now),
-        now);
-}
-
-void Session::carry_out(RequestOp& op, const RequestOp::Decision& decision, TimePoint now) {
-  switch (decision.kind) {
-    case RequestOp::Decision::Kind::route:
-      return route(op, now);
-    case RequestOp::Decision::Kind::repeat:
-      return send(op, *op.node, now);
-    case RequestOp::Decision::Kind::wait:
-      op.phase = Phase::backing_off;
-      op.wake_timer =
-          timers_.schedule(decision.until, {TimerKind::operation_wake, static_cast<std::uint64_t>(op.request.id)});
-      return;
-    case RequestOp::Decision::Kind::finish:
-      return finish(op.request.id, tl::make_unexpected(op.last_error()), now);
+  for (auto& [id, call] : calls_) {
+    if (!call.operation || call.given_up || !moved.contains(call.shard)) continue;
+    timers_.cancel(call.moved_timer);
+    if (cluster_.leader(call.shard) == static_cast<std::int32_t>(call.node)) continue;
+    call.moved_timer = timers_.schedule(now + options_.retry.moved_patience,
+                                        {TimerKind::moved_leader, static_cast<std::uint64_t>(id)});
   }
 }
 
-void Session::detect_collision(const RequestOp& op, const CallRecord& call, Version version, TimePoint now) {
-  if (op.request.user_idempotency_key) return;
-  const CollisionDetector::Write write{static_cast<std::uint64_t>(op.request.id), call.node, version, call.started,
-                                       now};
-  const std::optional<CollisionDetector::Write> other = collisions_.acknowledge(op.request.shard, write);
-  if (!other) return;
-  counters_.write_collisions.add();
-  WarningEvent event;
-  event.kind = WarningKind::write_collision;
-  event.node = cluster_.address(call.node);
-  event.shard = op.request.shard;
-  event.version = version;
-  event.operations[0] = other->operation;
-  event.operations[1] = write.operation;
-  event.message = "writes " + std::to_string(other->operation) + " and " + std::to_string(write.operation) +
-                  " of shard " + std::to_string(op.request.shard) + " were both acknowledged as version " +
-                  std::to_string(version.term) + ":" + std::to_string(version.index) + ": one of them is lost";
-  deliveries_.emplace_back(std::move(event));
+void Session::give_up_moved(CallId id) {
+  const auto found = calls_.find(id);
+  if (found == calls_.end() || !found->second.operation) return;
+  const RequestOp& op = *find(*found->second.operation);
+  const std::int32_t leader = cluster_.leader(found->second.shard);
+  const bool moved = leader >= 0 && leader != static_cast<std::int32_t>(found->second.node);
+  if (!moved || !op.repeatable() || !op.wants_leader || op.twice_on_wire()) return;
+  counters_.moved_attempts.add();
+  found->second.given_up = true;  // the operation goes on when it has come home
+  actions_.emplace_back(CancelCall{id});
+}
+
+void Session::make_ghost(RequestOp& op, CallId id) {
+  CallRecord& call = calls_.at(id);
+  call.operation.reset();
+  timers_.cancel(call.moved_timer);
+  op.drop_call(id);
+  if (!std::exchange(call.given_up, true)) actions_.emplace_back(CancelCall{id});
 }
 
 }  // namespace norikv::core

@@ -9,7 +9,17 @@
 namespace norikv::core {
 
 /// What a timer is about; the queue only carries it.
-enum class TimerKind : std::uint8_t { operation_deadline, operation_wake, lane, watch, ready_deadline, close_grace };
+enum class TimerKind : std::uint8_t {
+  operation_deadline,
+  operation_wake,
+  operation_second,  // a second request beside the first
+  lane,
+  moved_leader,
+  node_slot,
+  watch,
+  ready_deadline,
+  close_grace
+};
 
 struct TimerToken {
   TimerKind kind{};

@@ -292,11 +292,14 @@ void Script::tell(core::Completion completion) {
       [&](auto& callback) {
         using Kind = std::decay_t<decltype(callback)>;
         if constexpr (std::is_same_v<Kind, PutCallback>) {
-          callback(completion.outcome.map([](const core::Success& success) { return Written{success.version}; }));
+          callback(
+              completion.outcome.map([](const core::Success& success) { return Written{std::get<Version>(success)}; }));
         } else if constexpr (std::is_same_v<Kind, RemoveCallback>) {
-          callback(completion.outcome.map([](const core::Success& success) { return Removed{success.version}; }));
+          callback(
+              completion.outcome.map([](const core::Success& success) { return Removed{std::get<Version>(success)}; }));
         } else if constexpr (std::is_same_v<Kind, GetCallback>) {
-          callback(completion.outcome.map([](const core::Success& success) { return success.entry; }));
+          callback(completion.outcome.map(
+              [](const core::Success& success) { return std::get<std::optional<Entry>>(success); }));
         } else {
           FAIL("a completion without a callback");
         }

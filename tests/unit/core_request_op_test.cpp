@@ -32,11 +32,18 @@ struct Trial {
     verdict.code = ErrorCode::server_error;
     verdict.applied_unknown = unknown;
     verdict.detail = "why";
-    return op.after(verdict, RetryOptions{}, router, 500ms, now, 1.0);
+    return after(verdict, now);
+  }
+  RequestOp::Decision after(const Verdict& verdict, TimePoint now = start) {
+    RequestOp::Situation situation{retry, router};
+    situation.settle = 500ms;
+    situation.now = now;
+    return op.after(verdict, situation);
   }
 
   ClusterState state{{"a:1", "b:1"}, 16};
   Router router{state};
+  RetryOptions retry;
   RequestOp op;
 };
 
@@ -125,7 +132,7 @@ TEST_CASE("A compare-and-swap on a missing key tells what it expected") {
   Reply reply;
   reply.status = 9;
   reply.message = "CAS failed: key does not exist";
-  static_cast<void>(write.op.after(classify(reply, Effect::write), RetryOptions{}, write.router, 500ms, start, 1.0));
+  static_cast<void>(write.after(classify(reply, Effect::write)));
   const Error error = write.op.last_error();
   REQUIRE(error.mismatch);
   CHECK(error.mismatch->expected == Version{0, 7});

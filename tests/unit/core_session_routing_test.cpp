@@ -122,8 +122,7 @@ TEST_CASE("Two nodes that name each other are asked with pauses, not in a circle
   const auto write = script.put(4, {.timeout = 2s});
   int requests = 0;
   while (write.pending()) {
-    while (!script.quiet()) {
-      const auto request = script.expect(a_put);
+    for (const OnWire& request : script.unanswered()) {
       script.answer(request, not_leader(address_of(1 - request.node)));
       REQUIRE(++requests < 200);
     }
@@ -131,18 +130,50 @@ TEST_CASE("Two nodes that name each other are asked with pauses, not in a circle
   }
   CHECK(requests >= 8);
   CHECK(requests <= 60);
-  CHECK(write.failed_with(ErrorCode::not_leader));
+  CHECK(write.failed_with(ErrorCode::deadline_exceeded));
+  CHECK(write.error().attempts.back().outcome == ErrorCode::not_leader);
 }
 
-TEST_CASE("A hint to a probe releases all who wait to the node it names") {
+TEST_CASE("A hint to a probe is tried by the probe, and those who wait come when it was right") {
   auto options = nodes(3);
   options.writes.in_flight_per_shard = 0;
   Script script{options};
   static_cast<void>(script.put(0));
   static_cast<void>(script.put(0));
   script.answer(script.expect(a_get, 0), not_leader(address_of(2)));
+  const auto probe = script.expect(a_get, 2);
+  CHECK(script.quiet());
+  script.answer(probe, missing());
   static_cast<void>(script.expect(a_put, 2));
   static_cast<void>(script.expect(a_put, 2));
+}
+
+TEST_CASE("An operation follows hints at once, but never back, and only so many") {
+  auto options = nodes(4);
+  options.retry.max_hint_hops = 2;
+  Script script{options};
+  lead(script, 4, 0);
+  static_cast<void>(script.put(4));
+  script.answer(script.expect(a_put, 0), not_leader(address_of(1)));
+  script.answer(script.expect(a_put, 1), not_leader(address_of(2)));
+  script.answer(script.expect(a_put, 2), not_leader(address_of(3)));
+  CHECK(script.expect(a_get).probe);  // the third hint is one too many: a search
+  CHECK(script.counters().hints_followed.value() == 2);
+}
+
+TEST_CASE("A leader that is only hinted at is tried by one operation, not by all that come") {
+  auto options = nodes(2);
+  options.writes.in_flight_per_shard = 0;
+  Script script{options};
+  lead(script, 4, 0);
+  static_cast<void>(script.put(4));
+  script.answer(script.expect(a_put, 0), not_leader(address_of(1)));
+  const auto follower = script.expect(a_put, 1);
+  for (int i = 0; i < 10; ++i) static_cast<void>(script.put(4));
+  static_cast<void>(script.expect(a_get, 1));  // one search for all ten
+  CHECK(script.quiet());
+  script.answer(follower, written(1));
+  for (int i = 0; i < 10; ++i) static_cast<void>(script.expect(a_put, 1));
 }
 
 TEST_CASE("A connection that can't be made sends the shard's operations to search") {

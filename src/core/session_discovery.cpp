@@ -1,0 +1,90 @@
+#include <algorithm>
+#include <utility>
+
+#include "core/session.hpp"
+
+// The search for a shard's leader: one asks around for all.
+namespace norikv::core {
+
+void Session::await_leader(RequestOp& op, TimePoint now) {
+  op.phase = Phase::awaiting_leader;
+  discoveries_[op.request.shard].waiters.push_back(op.request.id);
+  settle_discovery(op.request.shard, now);
+}
+
+void Session::settle_discovery(std::uint32_t shard, TimePoint now) {
+  const auto found = discoveries_.find(shard);
+  if (found == discoveries_.end() || failing_all_) return;
+  Discovery& discovery = found->second;
+  if (cluster_.leader_is_confirmed(shard)) return release_waiters(shard, now);
+  if (!discovery.waiters.empty()) {
+    if (!discovery.prober) start_probe(shard, now);
+    return;
+  }
+  if (!discovery.prober) {
+    discoveries_.erase(found);
+    return;
+  }
+  // A probe that nobody waits for any more.
+  if (find(*discovery.prober)->internal) fail(*discovery.prober, ErrorCode::cancelled, "nobody waits", now);
+}
+
+void Session::start_probe(std::uint32_t shard, TimePoint now) {
+  Discovery& discovery = discoveries_.at(shard);
+  const auto reader = std::find_if(discovery.waiters.begin(), discovery.waiters.end(), [this](OpId id) {
+    const RequestOp* op = find(id);
+    return op->effect() == Effect::read && op->proves_leader();
+  });
+  if (reader != discovery.waiters.end()) {
+    RequestOp& op = *find(*reader);
+    discovery.waiters.erase(reader);
+    discovery.prober = op.request.id;
+    op.probing = true;
+    return route(op, now);
+  }
+  const Request& waiting = find(discovery.waiters.front())->request;
+  Request request;
+  request.id = OpId{probe_id_bit | next_probe_++};
+  request.method = wire::Method::get;
+  request.shard = shard;
+  request.payload = std::make_shared<const std::string>(wire::encode_get_of(*waiting.payload));
+  request.submitted = now;
+  request.deadline = TimePoint::max();  // it is called off when nobody waits any more
+  counters_.probes.add();
+  auto owned = std::make_unique<RequestOp>(std::move(request), Callback{}, RequestOp::Origin::session);
+  RequestOp& op = *owned;
+  op.probing = true;
+  discovery.prober = op.request.id;
+  operations_.emplace(op.request.id, std::move(owned));
+  route(op, now);
+}
+
+void Session::leave_discovery(RequestOp& op) {
+  const auto found = discoveries_.find(op.request.shard);
+  if (found == discoveries_.end()) return;
+  if (std::exchange(op.probing, false) && found->second.prober == op.request.id) found->second.prober.reset();
+  if (op.phase != Phase::awaiting_leader) return;
+  std::deque<OpId>& waiters = found->second.waiters;
+  // Mostly it is the first one: those who wait end in the order of their deadlines.
+  const auto place = std::find(waiters.begin(), waiters.end(), op.request.id);
+  if (place != waiters.end()) waiters.erase(place);
+}
+
+void Session::release_waiters(std::uint32_t shard, TimePoint now) {
+  // Taken out first: what follows may begin a new search.
+  const Discovery discovery = std::move(discoveries_.extract(shard).mapped());
+  if (discovery.prober) {
+    RequestOp& prober = *find(*discovery.prober);
+    prober.probing = false;
+    if (prober.internal) {
+      fail(prober.request.id, ErrorCode::cancelled, "the leader is known", now);
+    } else if (prober.phase == Phase::backing_off) {
+      route(prober, now);
+    }
+  }
+  for (const OpId id : discovery.waiters) {
+    if (RequestOp* op = find(id)) route(*op, now);
+  }
+}
+
+}  // namespace norikv::core

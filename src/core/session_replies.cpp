@@ -1,0 +1,232 @@
+#include <algorithm>
+#include <utility>
+
+#include "core/session.hpp"
+#include "util/text.hpp"
+
+// What an answer means for the operation, and for what is known about the cluster.
+namespace norikv::core {
+namespace {
+
+// A name of the leader in a reply's metadata; empty if there is none.
+std::string_view leader_hint(const Metadata& metadata) {
+  for (const auto& [key, value] : metadata) {
+    if ((key == "leader-hint" || key == "x-norikv-leader") && !value.empty()) return value;
+  }
+  return {};
+}
+
+wire::Decoded<Success> decode(wire::Method method, std::string_view body) {
+  if (method == wire::Method::get) {
+    return wire::decode_get(body).map([](std::optional<Entry>&& entry) { return Success{std::move(entry)}; });
+  }
+  const auto version = method == wire::Method::put ? wire::decode_put(body) : wire::decode_remove(body);
+  return version.map([](Version decoded) { return Success{decoded}; });
+}
+
+// Whether the answer to a write that nobody waits for leaves open what became of it.
+bool outcome_unknown(wire::Method method, const Reply& reply) {
+  if (reply.status != 0) return classify(reply, effect_of(method)).applied_unknown;
+  return !reply.body || !decode(method, *reply.body);
+}
+
+}  // namespace
+
+void Session::on_reply(Reply reply, TimePoint now) {
+  const auto found = calls_.find(reply.id);
+  if (found == calls_.end()) return;
+  CallRecord call = found->second;
+  calls_.erase(found);
+  timers_.cancel(call.moved_timer);
+  Node& node = nodes_[call.node];
+  --node.on_wire;
+  if (RequestOp* op = call.operation ? find(*call.operation) : nullptr) {
+    op->drop_call(reply.id);
+    take_reply(*op, call, reply, now);
+  } else {
+    router_.breaker(call.node).on_abandoned();
+    const bool unknown = effect_of(call.method) == Effect::write && outcome_unknown(call.method, reply);
+    if (unknown && !lanes_.lifted() && !failing_all_) node.settling.push_back(now + options_.writes.lane_settle);
+    if (call.in_lane) release_lane(call.lane, unknown, now);
+  }
+  start_queued(call.node, now);
+}
+
+void Session::take_reply(RequestOp& op, const CallRecord& call, Reply& reply, TimePoint now) {
+  const Effect effect = effect_of(call.method);
+  if (reply.status != 0) {
+    Verdict verdict = classify(reply, effect);
+    if (call.given_up && !verdict.node_answered) verdict.detail = "no answer yet, and another node leads the shard now";
+    if (verdict.failure == Failure::missing) return on_success(op, call, std::optional<Entry>{}, now);
+    return on_failure(op, call, verdict, reply.metadata, now);
+  }
+  if (!reply.body) return on_failure(op, call, malformed("the reply has no message", effect), reply.metadata, now);
+  wire::Decoded<Success> success = decode(call.method, *reply.body);
+  if (!success) return on_failure(op, call, malformed(std::move(success.error()), effect), reply.metadata, now);
+  on_success(op, call, std::move(*success), now);
+}
+
+void Session::on_success(RequestOp& op, const CallRecord& call, Success success, TimePoint now) {
+  const OpId id = op.request.id;
+  const std::uint32_t shard = op.request.shard;
+  op.last_outcome_unknown = false;
+  leave_discovery(op);
+  if (const Version* version = std::get_if<Version>(&success)) {
+    lanes_.observe(now - call.started);
+    detect_collision(op, call, *version, now);
+    if (lanes_.taken(call.lane) == 1) collisions_.forget(shard);  // this one was alone at its end
+    cluster_.on_written(shard, call.node, now);
+  }
+  budget_.on_success();
+  node_answered(call.node, now);
+  if (op.proves_leader()) {
+    apply(cluster_.on_leader_answer(shard, call.node, call.started, now), now);
+    settle_discovery(shard, now);
+  }
+  finish(id, std::move(success), now);
+}
+
+void Session::on_failure(RequestOp& op, const CallRecord& call, const Verdict& verdict, const Metadata& metadata,
+                         TimePoint now) {
+  const OpId id = op.request.id;
+  record_attempt(op, call, verdict.code, util::one_line(verdict.detail), now);
+  const std::optional<std::size_t> hint = usable_hint(op, call, verdict, metadata);
+  RequestOp::Situation situation{options_.retry, router_, call.node};
+  situation.hinted = hint.has_value();
+  situation.moved = call.given_up;
+  situation.settle = lanes_.lifted() ? Duration{0} : options_.writes.lane_settle;
+  situation.now = now;
+  situation.fraction = random_.unit();
+  const RequestOp::Decision decision = op.after(verdict, situation);
+  Node& node = nodes_[call.node];
+  if (verdict.failure == Failure::unknown_level && !op.request.consistency_text && node.dialect == call.dialect)
+    node.dialect = other(call.dialect);
+  if (!verdict.node_answered) count_node_failure(call.node, now);
+
+  const CallId other_call = op.call;
+  learn_from_failure(op, call, verdict, hint, decision, now);
+  // What was learned may have ended this operation (a probe whose question is answered) or sent it on its way.
+  if (RequestOp* still = find(id); still != nullptr && still->call == other_call) carry_out(*still, decision, now);
+}
+
+void Session::record_attempt(RequestOp& op, const CallRecord& call, ErrorCode code, std::string_view detail,
+                             TimePoint now) {
+  op.record_attempt(cluster_.address(call.node), code, detail, now - call.started);
+  if (!op.probing) return;
+  Discovery& discovery = discoveries_.at(op.request.shard);
+  append_attempt(discovery.attempts, op.attempts.back());
+  ++discovery.attempts_made;
+}
+
+std::optional<std::size_t> Session::usable_hint(const RequestOp& op, const CallRecord& call, const Verdict& verdict,
+                                                const Metadata& metadata) const {
+  if (verdict.failure != Failure::not_leader || op.hint_hops() >= options_.retry.max_hint_hops) return std::nullopt;
+  const std::int32_t hinted = cluster_.find(leader_hint(metadata));
+  if (hinted < 0) return std::nullopt;
+  const auto node = static_cast<std::size_t>(hinted);
+  if (node == call.node || op.refused_by(node)) return std::nullopt;
+  return node;
+}
+
+void Session::learn_from_failure(RequestOp& op, const CallRecord& call, const Verdict& verdict,
+                                 std::optional<std::size_t> hint, const RequestOp::Decision& decision, TimePoint now) {
+  const std::uint32_t shard = op.request.shard;
+  const std::string& address = cluster_.address(call.node);
+  if (verdict.node_answered) node_answered(call.node, now);
+  switch (verdict.failure) {
+    case Failure::not_leader: {
+      counters_.not_leader.add();
+      if (hint) {
+        counters_.hints_followed.add();
+        return apply(cluster_.on_hint(shard, *hint, call.started, now), now);
+      }
+      return apply(cluster_.on_refusal(shard, call.node, "refusal of " + address, call.started, now), now);
+    }
+    case Failure::unavailable:
+      if (verdict.node_answered) return;
+      return apply(cluster_.on_refusal(shard, call.node, "no connection to " + address, call.started, now), now);
+    case Failure::ambiguous:
+      if (op.probing && verdict.node_answered) break;
+      // A lost connection says so at once; silence only the second time.
+      if (verdict.node_answered) return;
+      if (verdict.code == ErrorCode::deadline_exceeded) return on_silence(call, now);
+      return apply(cluster_.on_refusal(shard, call.node, "no answer of " + address, call.started, now), now);
+    case Failure::throttled:
+      return;
+    case Failure::unknown_level:
+      if (!op.every_dialect_refused()) return;
+      break;
+    case Failure::missing:
+      break;
+    case Failure::permanent:
+      if (decision.kind != RequestOp::Decision::Kind::finish) return;  // the probe asks other nodes
+      break;
+  }
+  // A node that fails a probe in any other way has at least tried to serve the shard: let those who wait ask it
+  // themselves.
+  if (!op.probing) return;
+  apply(cluster_.on_leader_answer(shard, call.node, call.started, now), now);
+  settle_discovery(shard, now);
+}
+
+void Session::on_silence(const CallRecord& call, TimePoint now) {
+  // Once may be a slow request, or little patience; twice in a row, whoever asked, is a node to look past.
+  if (++nodes_[call.node].silent_calls < 2) return;
+  apply(cluster_.on_refusal(call.shard, call.node, "no answer of " + cluster_.address(call.node), call.started, now),
+        now);
+}
+
+void Session::count_node_failure(std::size_t node, TimePoint now) {
+  if (router_.breaker(node).on_failure(now, random_.unit())) counters_.breaker_opens.add();
+}
+
+void Session::carry_out(RequestOp& op, const RequestOp::Decision& decision, TimePoint now) {
+  // A hedge that failed leaves the answer to the other request; a search goes on beside it.
+  if (op.on_wire() && (!op.probing || decision.kind == RequestOp::Decision::Kind::finish)) return;
+  switch (decision.kind) {
+    case RequestOp::Decision::Kind::route:
+      return route(op, now);
+    case RequestOp::Decision::Kind::repeat:
+      return send(op, *op.node, now);
+    case RequestOp::Decision::Kind::wait:
+      return wait_until(op, decision.until, now);
+    case RequestOp::Decision::Kind::finish:
+      return finish(op.request.id, tl::make_unexpected(op.last_error()), now);
+  }
+}
+
+void Session::wait_until(RequestOp& op, TimePoint until, TimePoint now) {
+  if (!op.probing) {
+    const TimePoint allowed = budget_.take(until, now);
+    const TimePoint latest = now + (op.request.deadline - now) / 2;
+    if (allowed > until && latest > until) {
+      counters_.budget_waits.add();
+      until = std::min(allowed, latest);
+    }
+  }
+  if (!op.on_wire()) op.phase = Phase::backing_off;
+  timers_.cancel(op.wake_timer);
+  op.wake_timer = timers_.schedule(until, {TimerKind::operation_wake, static_cast<std::uint64_t>(op.request.id)});
+}
+
+void Session::detect_collision(const RequestOp& op, const CallRecord& call, Version version, TimePoint now) {
+  if (op.request.user_idempotency_key) return;
+  const CollisionDetector::Write write{static_cast<std::uint64_t>(op.request.id), call.node, version, call.started,
+                                       now};
+  const std::optional<CollisionDetector::Write> other = collisions_.acknowledge(op.request.shard, write);
+  if (!other) return;
+  counters_.write_collisions.add();
+  WarningEvent event;
+  event.kind = WarningKind::write_collision;
+  event.node = cluster_.address(call.node);
+  event.shard = op.request.shard;
+  event.version = version;
+  event.operations[0] = other->operation;
+  event.operations[1] = write.operation;
+  event.message = "writes " + std::to_string(other->operation) + " and " + std::to_string(write.operation) +
+                  " of shard " + std::to_string(op.request.shard) + " were both acknowledged as version " +
+                  std::to_string(version.term) + ":" + std::to_string(version.index) + ": one of them is lost";
+  deliveries_.emplace_back(std::move(event));
+}
+
+}  // namespace norikv::core
