@@ -3,11 +3,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include <norikv/observer.hpp>
 #include <norikv/security.hpp>
 #include <norikv/types.hpp>
 
@@ -162,6 +164,11 @@ struct ClientOptions {
   std::optional<TlsOptions> tls{};
   /// Tokens for servers that ask who calls.
   TokenOptions tokens{};
+  /// Told what the client does, on the loop's thread. None = nothing is noted for it. norikv/prometheus.hpp has one.
+  std::shared_ptr<Observer> observer{};
+  /// Called inside each call that submits an operation, on its caller's thread: what it gives is sent as `traceparent`
+  /// and `tracestate` with every attempt of the operation. What is not well-formed is left out.
+  std::function<TraceContext()> trace_context{};
   /// Turns what a node tells of another one, its id and its address, into an address that this client can dial; none =
   /// do not. Without it only `nodes` are dialled: a NoriKV 0.1.0 node tells addresses of its peers at which no gRPC
   /// server listens. A node that is found like this stays for as long as a view names it. Called on the loop's thread,

@@ -3,7 +3,11 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
 
+#include <norikv/cluster.hpp>
 #include <norikv/export.hpp>
 #include <norikv/types.hpp>
 
@@ -25,6 +29,39 @@ struct LatencyHistogram {
   }
   /// The upper bound of a bucket, exclusive.
   [[nodiscard]] static NORIKV_EXPORT Duration upper_bound(std::size_t bucket) noexcept;
+};
+
+/// A node's circuit breaker (RetryOptions::breaker).
+enum class BreakerState : std::uint8_t {
+  closed,     ///< Requests go to the node.
+  open,       ///< Requests that have a choice go elsewhere.
+  half_open,  ///< One request tries the node.
+};
+
+/// The state's name as it is written above.
+[[nodiscard]] constexpr std::string_view to_string(BreakerState state) noexcept {
+  switch (state) {
+    case BreakerState::closed:
+      return "closed";
+    case BreakerState::open:
+      return "open";
+    case BreakerState::half_open:
+      return "half_open";
+  }
+  return "unknown";
+}
+
+/// One node, as this client has used it since the node was named to it.
+struct NodeStats {
+  std::string node;  ///< Its address, as configured.
+  NodeHealth health = NodeHealth::unknown;
+  BreakerState breaker = BreakerState::closed;
+  std::size_t in_flight = 0;  ///< Now: requests on their way to it, ghosts included.
+  std::size_t ghosts = 0;     ///< Now: of these, those that nobody waits for any more.
+  std::size_t queued = 0;     ///< Now: operations that wait for one of these to end (LimitOptions::in_flight_per_node).
+  std::uint64_t attempts = 0;  ///< Requests sent to it.
+  std::uint64_t failures = 0;  ///< Of these: ended with anything but success, those given up included.
+  LatencyHistogram latency;    ///< Of requests that it answered, whatever the answer.
 };
 
 /// Counters since the client was created. A snapshot: each number is right, numbers may be of slightly different
@@ -57,6 +94,7 @@ struct Stats {
   std::uint64_t breaker_opens = 0;           ///< Times a node's breaker opened.
   std::uint64_t moved_attempts = 0;          ///< Attempts given up because their shard's leader had moved.
   std::uint64_t shard_count_mismatches = 0;  ///< See WarningKind::shard_count_mismatch.
+  std::vector<NodeStats> nodes;              ///< One for each of `cluster()`'s, in their order.
 };
 
 }  // namespace norikv

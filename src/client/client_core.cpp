@@ -1,5 +1,7 @@
 #include "client/client_core.hpp"
 
+#include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <string>
 #include <utility>
@@ -14,6 +16,14 @@ namespace norikv::detail {
 namespace {
 
 TimePoint now() { return std::chrono::steady_clock::now(); }
+
+std::uint64_t next_number() {
+  static std::atomic<std::uint64_t> last{0};
+  return ++last;
+}
+
+// One operation is four of them and a callback: a start, an attempt with its end, an end.
+constexpr std::size_t observations_per_callback = 4;
 
 // Runs `run` once, inside the user's hook if there is one.
 void run_around(const std::function<void(const std::function<void()>&)>& hook, const std::function<void()>& run) {
@@ -44,6 +54,7 @@ Result<std::shared_ptr<ClientCore>> ClientCore::create(uv_loop_s* loop, LoopKind
     return tl::make_unexpected(
         client::make_error(ErrorCode::unavailable, "libuv gives no handle (error " + std::to_string(error) + ")"));
   }
+  if (core->options_.observer != nullptr) core->loop_->measure();
   if (kind == LoopKind::owned) core->loop_->hold(true);
   core->transport_ =
       transport::make_grpc_transport(*core->loop_, *core, core->options_.connection, core->options_.nodes, tls);
@@ -53,13 +64,13 @@ Result<std::shared_ptr<ClientCore>> ClientCore::create(uv_loop_s* loop, LoopKind
 
 ClientCore::ClientCore(ClientOptions options, LoopKind kind)
     : options_(std::move(options)),
+      number_(next_number()),
       kind_(kind),
       fork_generation_(client::fork_generation()),
       session_(options_, util::system_seed()),
       admission_(options_.limits, session_.leader_table(), options_.nodes.size()),
-      shared_view_() {
-  shared_view_ = session_.cluster();
-}
+      shared_view_(session_.cluster()),
+      shared_counters_(session_.node_counters()) {}
 
 bool ClientCore::forked() const noexcept { return client::fork_generation() != fork_generation_; }
 
@@ -104,8 +115,11 @@ void ClientCore::carry_out_actions() {
 void ClientCore::share_view() {
   const std::shared_ptr<const ClusterView>& latest = session_.cluster();
   if (shared_view_ == latest) return;  // only this thread writes it
+  const bool same_nodes =
+      std::ranges::equal(shared_view_->nodes, latest->nodes, {}, &NodeView::address, &NodeView::address);
   const std::lock_guard lock{view_mutex_};
   shared_view_ = latest;
+  if (!same_nodes) shared_counters_ = session_.node_counters();
 }
 
 void ClientCore::set_loop_state() {
@@ -122,15 +136,24 @@ void ClientCore::set_loop_state() {
 // --- deliveries ---
 
 void ClientCore::deliver_some() {
-  if (session_.deliveries().empty()) return;
+  if (session_.deliveries().empty() && options_.observer == nullptr) return;
   run_user_code([this] {
-    for (std::size_t i = 0; i < options_.limits.callbacks_per_turn && !session_.deliveries().empty(); ++i) {
-      // Taken out first: the callback may bring about more.
-      core::Delivery delivery = std::move(session_.deliveries().front());
-      session_.deliveries().pop_front();
-      deliver(delivery);
+    observe_start();
+    const std::size_t limit = options_.limits.callbacks_per_turn;
+    std::size_t callbacks = 0, observations = 0;
+    while (!session_.deliveries().empty() && callbacks < limit && observations / observations_per_callback < limit) {
+      ++(std::holds_alternative<core::Observation>(session_.deliveries().front()) ? observations : callbacks);
+      deliver_first();
     }
+    observe_turn();
   });
+}
+
+void ClientCore::deliver_first() {
+  // Taken out first: the callback may bring about more.
+  core::Delivery delivery = std::move(session_.deliveries().front());
+  session_.deliveries().pop_front();
+  deliver(delivery);
 }
 
 void ClientCore::run_user_code(const std::function<void()>& run) { run_around(options_.around_callbacks, run); }
@@ -224,11 +247,9 @@ void ClientCore::finish_close() {
   in_turn_ = true;
   run_user_code([this] {
     std::apply([](auto&... publisher) { (publisher.end(), ...); }, publishers_);
-    while (!session_.deliveries().empty()) {
-      core::Delivery delivery = std::move(session_.deliveries().front());
-      session_.deliveries().pop_front();
-      deliver(delivery);
-    }
+    while (!session_.deliveries().empty()) deliver_first();
+    observe_end();
+    while (!session_.deliveries().empty()) deliver_first();
   });
   end_ = End::over;
   transport_.reset();

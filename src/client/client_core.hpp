@@ -74,10 +74,11 @@ class ClientCore final : public std::enable_shared_from_this<ClientCore>,
   template <class Input>
   void enter_later(Input input);
   template <class Callback>
-  void refuse(Error error, Callback callback);
+  void refuse(Error error, OperationKind kind, Callback callback);
   template <class Encode, class Callback>
   std::uint64_t submit(core::Request request, Encode encode, const std::optional<Error>& wrong,
                        Result<TimePoint> deadline, Callback callback);
+  [[nodiscard]] std::vector<NodeStats> node_stats() const;
   void filled_up();
   void report_load();
   void after_input();
@@ -85,6 +86,7 @@ class ClientCore final : public std::enable_shared_from_this<ClientCore>,
   // client_core.cpp: turns, deliveries and the end
   void carry_out_actions();
   void deliver_some();
+  void deliver_first();
   void deliver(core::Delivery& delivery);
   void deliver(core::Completion& completion);
   void deliver(core::ReadyResult& ready);
@@ -105,6 +107,12 @@ class ClientCore final : public std::enable_shared_from_this<ClientCore>,
     if (options_.log && level >= options_.log_level) options_.log(level, line());
   }
 
+  // client_core_observer.cpp: what the observer is told
+  void deliver(core::Observation& observation);
+  void observe_start();
+  void observe_turn();
+  void observe_end();
+
   template <class Event>
   void replay(EventSlot<Event>& slot, const std::shared_ptr<const ClusterView>& view,
               const std::vector<ConnectionEvent>& streams);
@@ -114,6 +122,7 @@ class ClientCore final : public std::enable_shared_from_this<ClientCore>,
   }
 
   const ClientOptions options_;
+  const std::uint64_t number_;  // of this client in the process, for observers
   const LoopKind kind_;
   const std::uint32_t fork_generation_;
 
@@ -124,6 +133,7 @@ class ClientCore final : public std::enable_shared_from_this<ClientCore>,
   std::atomic<bool> filled_up_{false};
   mutable std::mutex view_mutex_;
   std::shared_ptr<const ClusterView> shared_view_;  // guarded by view_mutex_
+  core::NodeCounterList shared_counters_;           // the same, of the nodes of that view
 
   // the loop's thread, as all of `session_` but its counters and its table of leaders; made before the first turn and
   // kept until the last owner is gone
@@ -137,6 +147,9 @@ class ClientCore final : public std::enable_shared_from_this<ClientCore>,
   bool started_ = false;
   bool in_turn_ = false;
   bool referenced_ = false;
+  /// What its observer has been told of the client itself.
+  enum class Told : std::uint8_t { nothing, start, end };
+  Told told_ = Told::nothing;
   enum class End : std::uint8_t { none, closing, dropping_connections, over };
   End end_ = End::none;
 };

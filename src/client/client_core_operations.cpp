@@ -8,6 +8,7 @@
 #include "client/tls.hpp"
 #include "client/validation.hpp"
 #include "util/random.hpp"
+#include "util/trace_context.hpp"
 
 // From the user's call, on any thread, to the session.
 namespace norikv::detail {
@@ -34,6 +35,11 @@ void fail(Callback& callback, Error error) {
 // The text of an idempotency key; an automatic one is drawn here, once for all attempts.
 std::string key_text(const IdempotencyKey& key) { return key.is_automatic() ? util::random_token() : key.text(); }
 
+// An exception has nowhere to go: the operation has taken its place by now.
+std::shared_ptr<const TraceContext> trace_of(const std::function<TraceContext()>& hook) noexcept {
+  return hook ? util::well_formed(hook()) : nullptr;
+}
+
 void set_idempotency(core::Request& request, const IdempotencyKey& key) {
   request.has_idempotency_key = key.is_set();
   request.user_idempotency_key = key.is_set() && !key.is_automatic();
@@ -42,10 +48,10 @@ void set_idempotency(core::Request& request, const IdempotencyKey& key) {
 }  // namespace
 
 template <class Callback>
-void ClientCore::refuse(Error error, Callback callback) {
-  enter_later([this, error = std::move(error), callback = std::move(callback)](Way way) mutable {
+void ClientCore::refuse(Error error, OperationKind kind, Callback callback) {
+  enter_later([this, kind, error = std::move(error), callback = std::move(callback)](Way way) mutable {
     if (way == Way::too_late) return fail(callback, closed());
-    session_.refuse(std::move(callback), std::move(error));
+    session_.refuse(std::move(callback), std::move(error), kind, now());
   });
 }
 
@@ -53,16 +59,17 @@ template <class Encode, class Callback>
 std::uint64_t ClientCore::submit(core::Request request, Encode encode, const std::optional<Error>& wrong,
                                  Result<TimePoint> deadline, Callback callback) {
   if (forked()) return fail(callback, closed_by_fork()), 0;
-  if (wrong) return refuse(*wrong, std::move(callback)), 0;
-  if (!deadline) return refuse(std::move(deadline.error()), std::move(callback)), 0;
+  if (wrong) return refuse(*wrong, request.kind(), std::move(callback)), 0;
+  if (!deadline) return refuse(std::move(deadline.error()), request.kind(), std::move(callback)), 0;
   const auto ticket = admission_.try_admit(request.ticket.bytes, request.shard);
   if (!ticket) {
     const bool whole = ticket.error() == core::Admission::Full::client;
     if (whole) filled_up();
     // The refusal itself has to be small: a producer may run into it a million times before the loop turns.
-    enter_later([this, whole, callback = std::move(callback)](Way way) mutable {
+    enter_later([this, whole, kind = request.kind(), callback = std::move(callback)](Way way) mutable {
       if (way == Way::too_late) return fail(callback, closed());
-      session_.refuse(std::move(callback), client::make_error(ErrorCode::overloaded, whole ? client_full : node_full));
+      session_.refuse(std::move(callback), client::make_error(ErrorCode::overloaded, whole ? client_full : node_full),
+                      kind, now());
     });
     return 0;
   }
@@ -73,6 +80,7 @@ std::uint64_t ClientCore::submit(core::Request request, Encode encode, const std
   request.id = core::OpId{id};
   request.payload = std::make_shared<const std::string>(encode());
   request.submitted = now();
+  request.trace = trace_of(options_.trace_context);
   request.deadline = *deadline;
   enter([this, request = std::move(request), callback = std::move(callback)](Way way) mutable {
     if (way == Way::too_late) return fail(callback, closed());
@@ -281,7 +289,22 @@ Stats ClientCore::stats() const {
   stats.bytes = admission_.bytes();
   stats.reads = counters.reads.snapshot();
   stats.writes = counters.writes.snapshot();
+  stats.nodes = node_stats();
   return stats;
+}
+
+std::vector<NodeStats> ClientCore::node_stats() const {
+  std::vector<NodeStats> nodes;
+  if (forked()) return nodes;  // as for `cluster`
+  const auto [view, counters] = [this] {
+    const std::lock_guard lock{view_mutex_};
+    return std::pair{shared_view_, shared_counters_};
+  }();
+  for (std::size_t i = 0; i < counters.size(); ++i) {
+    nodes.push_back(counters[i]->snapshot(view->nodes[i].address));
+    nodes.back().health = view->nodes[i].health;
+  }
+  return nodes;
 }
 
 std::shared_ptr<const ClusterView> ClientCore::cluster() const {

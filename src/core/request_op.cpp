@@ -21,6 +21,35 @@ constexpr std::size_t max_detail = 200;  // of a foreign text, in an error of ou
 
 }  // namespace
 
+OperationKind kind_of(wire::Method method) {
+  switch (method) {
+    case wire::Method::put:
+      return OperationKind::put;
+    case wire::Method::remove:
+      return OperationKind::remove;
+    case wire::Method::vector_create_index:
+      return OperationKind::vector_create_index;
+    case wire::Method::vector_drop_index:
+      return OperationKind::vector_drop_index;
+    case wire::Method::vector_insert:
+      return OperationKind::vector_insert;
+    case wire::Method::vector_remove:
+      return OperationKind::vector_remove;
+    case wire::Method::vector_search:
+      return OperationKind::vector_search;
+    case wire::Method::vector_get:
+      return OperationKind::vector_get;
+    case wire::Method::snapshot_shard:
+      return OperationKind::snapshot_shard;
+    case wire::Method::transfer_shard:
+      return OperationKind::transfer_shard;
+    case wire::Method::get:
+    case wire::Method::watch_cluster:
+      break;
+  }
+  return OperationKind::get;
+}
+
 RequestOp::Decision RequestOp::after(const Verdict& verdict, const Situation& situation) {
   last_verdict_ = verdict;
   last_outcome_unknown = verdict.applied_unknown;

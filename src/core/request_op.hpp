@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <norikv/client.hpp>
+#include <norikv/observer.hpp>
 
 #include "core/admission.hpp"
 #include "core/consistency.hpp"
@@ -23,6 +24,9 @@ namespace norikv::core {
   return method == wire::Method::get ? Effect::read : Effect::write;
 }
 
+/// What an operation with this method alone does for its caller.
+[[nodiscard]] OperationKind kind_of(wire::Method method);
+
 /// What is asked of the session. Encoded and checked by whoever submits it.
 struct Request {
   OpId id{};
@@ -37,8 +41,11 @@ struct Request {
   Ticket ticket;                      ///< What admission counted.
   TimePoint submitted{};
   TimePoint deadline{};
+  std::shared_ptr<const TraceContext> trace;  ///< Sent along with every attempt; null = none.
+  std::optional<OperationKind> purpose;       ///< What it does for its caller, if the method alone does not tell.
 
   [[nodiscard]] Effect effect() const { return effect_of(method); }
+  [[nodiscard]] OperationKind kind() const { return purpose ? *purpose : kind_of(method); }
   /// The lane that keeps it apart from other writes: that of its shard.
   [[nodiscard]] std::uint32_t lane() const { return shard; }
   /// Whether only a leader answers it with success, which makes success a proof of leadership.
@@ -147,6 +154,8 @@ class RequestOp {
   CallId call{};                      ///< The attempt on the wire, in phase `sent` ...
   CallId second_call{};               ///< ... and one beside it: of a search for a leader, or a hedged read.
   bool follows_hint = false;          ///< The next node is one that another node named.
+  AttemptReason reason{};             ///< Why the next attempt is made.
+  std::uint32_t launched = 0;         ///< Attempts so far, those on the wire included.
   std::optional<std::size_t> queued_at;    ///< The node whose requests it waits behind.
   std::optional<std::size_t> has_turn_at;  ///< The node at which it has waited long enough.
   Rotation rotation;

@@ -24,7 +24,8 @@ Session::Session(const ClientOptions& options, std::uint64_t seed)
       router_(cluster_, options.retry.breaker),
       lanes_(options.writes),
       budget_(options.retry.budget),
-      nodes_(cluster_.slot_count()) {
+      nodes_(cluster_.slot_count()),
+      observed_(options.observer != nullptr) {
   if (!options.connection.watch_topology) return;
   for (Node& node : nodes_) node.watch.emplace(Watch{WatchOp{options_.connection}, {}, {}, false});
 }
@@ -45,6 +46,7 @@ void Session::submit(Request request, Callback callback, TimePoint now) {
   op.generation = first_generation_ + generations_.size() - 1;
   ++generations_.back().live;
   operations_.emplace(id, std::move(owned));
+  if (observed()) observe_start(op, now);
   if (closing_) return fail(id, ErrorCode::closed, "the client is closed; the operation ended", now);
 
   counters_.submitted.add();
@@ -85,8 +87,15 @@ void Session::drain(Task callback) {
   generations_.emplace_back();
 }
 
-void Session::refuse(Callback callback, Error error) {
+void Session::refuse(Callback callback, Error error, OperationKind kind, TimePoint now) {
   counters_.failed.add();
+  if (observed()) {
+    OperationEnd end;
+    end.kind = kind;
+    end.error = error.code;
+    end.at = now;
+    deliveries_.emplace_back(Observation{std::move(end)});
+  }
   if (error.code == ErrorCode::overloaded) counters_.overloaded.add();
   deliveries_.emplace_back(Completion{std::move(callback), tl::make_unexpected(std::move(error)), std::nullopt});
 }
@@ -146,9 +155,14 @@ void Session::finish(OpId id, Outcome outcome, TimePoint now) {
   while (op->on_wire()) {
     // The request stays on the wire as a ghost; a write keeps its place in the lane until it has come home.
     const CallId call = op->call;
+    if (observed()) {
+      const ErrorCode why = outcome ? ErrorCode::cancelled : outcome.error().code;
+      observe_attempt_end(*op, calls_.at(call), why, now);
+    }
     make_ghost(*op, call);
     calls_.at(call).in_lane = writing && op->in_lane;
   }
+  if (observed()) observe_end(*op, outcome, now);
   if (op->in_lane && !writing) {
     release_lane(lane, op->last_outcome_unknown, now);
   } else if (op->uses_lane() && !op->in_lane) {

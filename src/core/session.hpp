@@ -18,6 +18,7 @@
 #include "core/collision_detector.hpp"
 #include "core/counters.hpp"
 #include "core/ids.hpp"
+#include "core/node_counters.hpp"
 #include "core/request_op.hpp"
 #include "core/retry_budget.hpp"
 #include "core/router.hpp"
@@ -61,7 +62,17 @@ struct ReadyResult {
 struct Deferred {
   Task task;
 };
-using Delivery = std::variant<Completion, ReadyResult, Deferred, TopologyEvent, ConnectionEvent, WarningEvent>;
+/// For the observer, in its place before the callback that it is about.
+using Observation = std::variant<OperationStart, AttemptStart, AttemptEnd, RetryPlan, OperationEnd>;
+using Delivery =
+    std::variant<Completion, ReadyResult, Deferred, TopologyEvent, ConnectionEvent, WarningEvent, Observation>;
+
+// What observation costs is measured against a session that is compiled without it (tests/cost).
+#ifdef NORIKV_UNOBSERVABLE
+inline constexpr bool observable = false;
+#else
+inline constexpr bool observable = true;
+#endif
 
 /// The whole client without a world: no clock, no thread, no socket. An input changes state and appends to two lists,
 /// actions and deliveries; the driver carries them out after the input returned, so nothing is ever re-entered.
@@ -80,7 +91,7 @@ class Session {
   /// `callback` is delivered when everything submitted so far has been.
   void drain(Task callback);
   /// An operation that was refused before it became one.
-  void refuse(Callback callback, Error error);
+  void refuse(Callback callback, Error error, OperationKind kind, TimePoint now);
   /// Delivers `task` after everything that is to be delivered now.
   void defer(Task task) { deliveries_.emplace_back(Deferred{std::move(task)}); }
   void on_reply(Reply reply, TimePoint now);
@@ -110,6 +121,7 @@ class Session {
   [[nodiscard]] const std::shared_ptr<const ClusterView>& cluster() const { return cluster_.snapshot(); }
   [[nodiscard]] const LeaderTable& leader_table() const { return cluster_.leader_table(); }
   [[nodiscard]] const Counters& counters() const { return counters_; }
+  [[nodiscard]] NodeCounterList node_counters() const;
   /// The state of each topology stream, for a new subscriber.
   [[nodiscard]] std::vector<ConnectionEvent> connection_states() const;
 
@@ -122,6 +134,7 @@ class Session {
     std::uint32_t lane = 0;
     wire::Method method{};
     Dialect dialect = Dialect::server;
+    std::uint32_t number = 0;  // among the attempts of its operation
     bool in_lane = false;
     bool given_up = false;  // the transport was told to end it
     TimePoint started{};
@@ -149,6 +162,7 @@ class Session {
     std::deque<OpId> queue;          // operations that wait for a place
     TimerId slot_timer;              // while somebody waits and places settle
     std::optional<Watch> watch;      // none without topology streams
+    std::shared_ptr<NodeCounters> counters = std::make_shared<NodeCounters>();
   };
   struct ReadyWaiter {
     Need need{};
@@ -175,7 +189,7 @@ class Session {
   // session_routing.cpp: from an operation to a request
   void route(RequestOp& op, TimePoint now);
   void send(RequestOp& op, std::size_t node, TimePoint now);
-  void launch(RequestOp& op, std::size_t node, TimePoint now);
+  void launch(RequestOp& op, std::size_t node, AttemptReason reason, TimePoint now);
   void schedule_second(RequestOp& op, TimePoint now);
   void send_second(RequestOp& op, TimePoint now);
   [[nodiscard]] bool has_place(const Node& node) const;
@@ -208,6 +222,22 @@ class Session {
   void on_silence(const CallRecord& call, TimePoint now);
   void count_node_failure(std::size_t node, TimePoint now);
   void detect_collision(const RequestOp& op, const CallRecord& call, Version version, TimePoint now);
+
+  // session_observation.cpp: what observers are told, and what is counted for each node
+  [[nodiscard]] bool observed() const { return observable && observed_; }
+  void observe_start(const RequestOp& op, TimePoint now);
+  void observe_attempt(const RequestOp& op, const CallRecord& call, AttemptReason reason);
+  void observe_attempt_end(const RequestOp& op, const CallRecord& call, std::optional<ErrorCode> error, TimePoint now);
+  void observe_retry(const RequestOp& op, const CallRecord& call, const Verdict& verdict,
+                     const RequestOp::Decision& decision, TimePoint now);
+  void observe_end(const RequestOp& op, const Outcome& outcome, TimePoint now);
+  void count_sent(const CallRecord& call);
+  void count_come_home(const CallRecord& call);
+  void count_given_up(const CallRecord& call);
+  void count_failure(const CallRecord& call, const Verdict& verdict, TimePoint now);
+  void count_success(const CallRecord& call, TimePoint now);
+  void count_queue(std::size_t node);
+  void count_breaker(std::size_t node);
 
   // session_cluster.cpp: what is known about the cluster
   void apply(const ClusterState::Change& change, TimePoint now);
@@ -244,6 +274,7 @@ class Session {
   std::uint64_t next_watch_ = 1;
   std::uint64_t next_ready_ = 1;
   std::uint64_t next_probe_ = 0;
+  const bool observed_;
   bool started_ = false;
   bool closing_ = false;
   bool failing_all_ = false;  // nothing new is started

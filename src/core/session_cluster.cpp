@@ -131,6 +131,7 @@ void Session::apply(const ClusterState::Change& change, TimePoint now) {
 void Session::add_node(std::size_t node, TimePoint now) {
   if (nodes_.size() <= node) nodes_.resize(node + 1);
   router_.forget(node);
+  count_breaker(node);
   nodes_[node].dialect = Dialect::server;
   nodes_[node].silent_calls = 0;
   if (closing_ || !options_.connection.watch_topology) return;
@@ -147,7 +148,9 @@ void Session::remove_node(std::size_t node, TimePoint now) {
     watch.reset();
   }
   // Requests on their way may end; what waits for the node goes elsewhere.
-  for (const OpId id : std::exchange(nodes_[node].queue, {})) {
+  const std::deque<OpId> waiting = std::exchange(nodes_[node].queue, {});
+  count_queue(node);
+  for (const OpId id : waiting) {
     if (RequestOp* op = find(id)) {
       op->queued_at.reset();
       route(*op, now);
@@ -158,6 +161,7 @@ void Session::remove_node(std::size_t node, TimePoint now) {
 void Session::node_answered(std::size_t node, TimePoint now) {
   nodes_[node].silent_calls = 0;
   router_.breaker(node).on_answer();
+  if (observable) count_breaker(node);
   apply(cluster_.on_health(node, NodeHealth::up, "answer of " + cluster_.address(node)), now);
 }
 

@@ -56,6 +56,7 @@ void Session::start_probe(std::uint32_t shard, TimePoint now) {
   op.probing = true;
   discovery.prober = op.request.id;
   operations_.emplace(op.request.id, std::move(owned));
+  if (observed()) observe_start(op, now);
   route(op, now);
 }
 

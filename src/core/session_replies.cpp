@@ -40,11 +40,13 @@ void Session::on_reply(Reply reply, TimePoint now) {
   timers_.cancel(call.moved_timer);
   Node& node = nodes_[call.node];
   --node.on_wire;
+  if (observable) count_come_home(call);
   if (RequestOp* op = call.operation ? find(*call.operation) : nullptr) {
     op->drop_call(reply.id);
     take_reply(*op, call, reply, now);
   } else {
     router_.breaker(call.node).on_abandoned();
+    if (observable) count_breaker(call.node);
     const bool unknown = effect_of(call.method) == Effect::write && outcome_unknown(call.method, reply);
     if (unknown && !lanes_.lifted() && !failing_all_) node.settling.push_back(now + options_.writes.lane_settle);
     if (call.in_lane) release_lane(call.lane, unknown, now);
@@ -70,6 +72,8 @@ void Session::on_success(RequestOp& op, const CallRecord& call, Success success,
   const OpId id = op.request.id;
   const std::uint32_t shard = op.request.shard;
   op.last_outcome_unknown = false;
+  if (observable) count_success(call, now);
+  if (observed()) observe_attempt_end(op, call, std::nullopt, now);
   leave_discovery(op);
   if (const Version* version = std::get_if<Version>(&success)) {
     lanes_.observe(now - call.started);
@@ -89,6 +93,8 @@ void Session::on_success(RequestOp& op, const CallRecord& call, Success success,
 void Session::on_failure(RequestOp& op, const CallRecord& call, const Verdict& verdict, const Metadata& metadata,
                          TimePoint now) {
   const OpId id = op.request.id;
+  if (observable) count_failure(call, verdict, now);
+  if (observed()) observe_attempt_end(op, call, verdict.code, now);
   record_attempt(op, call, verdict.code, util::one_line(verdict.detail), now);
   const std::optional<std::size_t> hint = usable_hint(op, call, verdict, metadata);
   RequestOp::Situation situation{options_.retry, router_, call.node};
@@ -98,6 +104,11 @@ void Session::on_failure(RequestOp& op, const CallRecord& call, const Verdict& v
   situation.now = now;
   situation.fraction = random_.unit();
   const RequestOp::Decision decision = op.after(verdict, situation);
+  // Another request of this operation may be on the wire, and then it is the one to wait for.
+  if (decision.kind != RequestOp::Decision::Kind::finish && (op.probing || !op.on_wire())) {
+    op.reason = hint ? AttemptReason::hint : call.given_up ? AttemptReason::moved : AttemptReason::retry;
+    if (observed()) observe_retry(op, call, verdict, decision, now);
+  }
   Node& node = nodes_[call.node];
   if (verdict.failure == Failure::unknown_level && !op.request.consistency_text && node.dialect == call.dialect)
     node.dialect = other(call.dialect);
@@ -178,6 +189,7 @@ void Session::on_silence(const CallRecord& call, TimePoint now) {
 
 void Session::count_node_failure(std::size_t node, TimePoint now) {
   if (router_.breaker(node).on_failure(now, random_.unit())) counters_.breaker_opens.add();
+  if (observable) count_breaker(node);
 }
 
 void Session::carry_out(RequestOp& op, const RequestOp::Decision& decision, TimePoint now) {

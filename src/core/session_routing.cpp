@@ -43,14 +43,15 @@ void Session::send(RequestOp& op, std::size_t node, TimePoint now) {
     op.phase = Phase::queued;
     op.queued_at = node;
     nodes_[node].queue.push_back(request.id);
+    if (observable) count_queue(node);
     return start_queued(node, now);
   }
   if (writes) lanes_.sent(request.lane(), now);
-  launch(op, node, now);
+  launch(op, node, std::exchange(op.reason, AttemptReason::first), now);
   schedule_second(op, now);
 }
 
-void Session::launch(RequestOp& op, std::size_t node, TimePoint now) {
+void Session::launch(RequestOp& op, std::size_t node, AttemptReason reason, TimePoint now) {
   const Request& request = op.request;
   Call call;
   call.id = CallId{next_call_++};
@@ -64,13 +65,22 @@ void Session::launch(RequestOp& op, std::size_t node, TimePoint now) {
     call.suffix = wire::encode_consistency(request.consistency_text ? std::string_view{*request.consistency_text}
                                                                     : consistency_text(request.consistency, dialect));
   }
+  if (observable && request.trace) {
+    call.metadata.emplace_back("traceparent", request.trace->traceparent);
+    if (!request.trace->tracestate.empty()) call.metadata.emplace_back("tracestate", request.trace->tracestate);
+  }
   op.phase = Phase::sent;
   op.node = node;
   op.add_call(call.id);
-  calls_.emplace(call.id, CallRecord{request.id, node, request.shard, request.lane(), call.method, dialect, false,
-                                     false, now, TimerId{}});
+  const CallRecord& record =
+      calls_
+          .emplace(call.id, CallRecord{request.id, node, request.shard, request.lane(), call.method, dialect,
+                                       ++op.launched, false, false, now, TimerId{}})
+          .first->second;
   ++nodes_[node].on_wire;
   router_.breaker(node).on_sent(now);
+  if (observable) count_sent(record);
+  if (observed()) observe_attempt(op, record, reason);
   counters_.attempts.add();
   if (op.attempts_made > 0 || op.twice_on_wire()) counters_.retries.add();
   actions_.emplace_back(std::move(call));
@@ -94,12 +104,12 @@ void Session::send_second(RequestOp& op, TimePoint now) {
     const std::size_t node = router_.next(op.request.shard, op.rotation, now);
     if (node == first || !has_place(nodes_[node])) return;
     counters_.joined_probes.add();
-    return launch(op, node, now);
+    return launch(op, node, AttemptReason::joined, now);
   }
   const std::optional<std::size_t> node = router_.other_replica(op.request.shard, first, now);
   if (!node || !has_place(nodes_[*node]) || !budget_.try_take(now)) return;
   counters_.hedges.add();
-  launch(op, *node, now);
+  launch(op, *node, AttemptReason::hedge, now);
 }
 
 // --- a node's places ---
@@ -123,6 +133,7 @@ void Session::start_queued(std::size_t index, TimePoint now) {
     op = find(id);
     if (op != nullptr) op->has_turn_at.reset();
   }
+  if (observable) count_queue(index);
   Node& node = nodes_[index];
   timers_.cancel(node.slot_timer);
   if (!node.queue.empty() && !node.settling.empty())
@@ -131,10 +142,12 @@ void Session::start_queued(std::size_t index, TimePoint now) {
 
 void Session::leave_queue(RequestOp& op) {
   if (!op.queued_at) return;
-  std::deque<OpId>& queue = nodes_[*std::exchange(op.queued_at, std::nullopt)].queue;
+  const std::size_t node = *std::exchange(op.queued_at, std::nullopt);
+  std::deque<OpId>& queue = nodes_[node].queue;
   // Mostly it is the first one: those who wait end in the order of their deadlines.
   const auto place = std::find(queue.begin(), queue.end(), op.request.id);
   if (place != queue.end()) queue.erase(place);
+  if (observable) count_queue(node);
 }
 
 void Session::reroute_queued(const ClusterState::Change& change, TimePoint now) {
@@ -142,14 +155,15 @@ void Session::reroute_queued(const ClusterState::Change& change, TimePoint now) 
   std::unordered_set<std::uint32_t> moved;
   for (const LeaderChange& leader : change.leaders) moved.insert(leader.shard);
   std::vector<OpId> ids;
-  for (Node& node : nodes_) {
-    std::erase_if(node.queue, [&](OpId id) {
+  for (std::size_t node = 0; node < nodes_.size(); ++node) {
+    std::erase_if(nodes_[node].queue, [&](OpId id) {
       RequestOp* op = find(id);
       if (op == nullptr || !moved.contains(op->request.shard)) return false;
       op->queued_at.reset();
       ids.push_back(id);
       return true;
     });
+    if (observable) count_queue(node);
   }
   for (const OpId id : ids) {
     if (RequestOp* op = find(id)) route(*op, now);
@@ -189,6 +203,7 @@ void Session::make_ghost(RequestOp& op, CallId id) {
   CallRecord& call = calls_.at(id);
   call.operation.reset();
   timers_.cancel(call.moved_timer);
+  if (observable) count_given_up(call);
   op.drop_call(id);
   if (!std::exchange(call.given_up, true)) actions_.emplace_back(CancelCall{id});
 }

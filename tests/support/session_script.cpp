@@ -72,6 +72,7 @@ Submitted Script::submit(core::Request request, Duration timeout, std::string ke
   state.proves_leader = request.proves_leader();
   state.deadline = request.deadline = now_ + timeout;
   request.submitted = now_;
+  request.trace = trace;
   submitted_.push_back(submitted);
   core::Callback callback = callback_of(submitted);
   session_.submit(std::move(request), std::move(callback), now_);
@@ -224,6 +225,8 @@ void Script::settle() {
       connections.push_back(std::move(*connection));
     } else if (auto* warning = std::get_if<WarningEvent>(&delivery)) {
       warnings.push_back(std::move(*warning));
+    } else if (auto* observation = std::get_if<core::Observation>(&delivery)) {
+      observations.push_back(std::move(*observation));
     }
   }
   settling_ = false;
@@ -246,6 +249,7 @@ void Script::carry_out(core::Action action) {
     entry.probe = call->method == a_get && (state.method != a_get || (of_leaders && !state.proves_leader));
     entry.started = now_;
     entry.deadline = call->deadline;
+    entry.metadata = call->metadata;
     while (address_of(entry.node) != call->address) REQUIRE(++entry.node < options_.nodes.size());
     check_start(*call, entry);
     REQUIRE(on_wire_.emplace(call->id, std::move(entry)).second);

@@ -148,6 +148,7 @@ struct OnWire {
   TimePoint deadline{};
   bool seen = false;       ///< By `expect`.
   bool cancelled = false;  ///< The session gave it up; its answer still has to come.
+  core::Metadata metadata{};
 
   [[nodiscard]] bool is_about(const Submitted& operation) const { return about == operation.id(); }
 };
@@ -235,6 +236,10 @@ class Script {
   std::vector<TopologyEvent> topology;
   std::vector<ConnectionEvent> connections;
   std::vector<WarningEvent> warnings;
+  std::vector<core::Observation> observations;  ///< With an observer in the options.
+
+  /// The trace context of what is submitted from now on.
+  std::shared_ptr<const TraceContext> trace;
 
   [[nodiscard]] core::Session& session() { return session_; }
   [[nodiscard]] const core::Counters& counters() const { return session_.counters(); }

@@ -1,3 +1,4 @@
+#include "support/observed.hpp"
 #include "support/session_script.hpp"
 #include "util/random.hpp"
 
@@ -36,6 +37,7 @@ class Monkey {
     REQUIRE(held.operations == 0);
     REQUIRE(held.calls == 0);
     REQUIRE(held.searches == 0);
+    check_observations();
     if (close) {
       script_.end_cancelled_streams();
       REQUIRE(script_.open_streams() == 0);
@@ -57,7 +59,22 @@ class Monkey {
     ClientOptions made = watched_nodes(node_count);
     made.total_shards = 4;
     made.writes.queued_per_shard = 4;
+    made.observer = std::make_shared<Observer>();
     return made;
+  }
+
+  /// Every start has its end, and nothing is counted at any node that is not there.
+  void check_observations() {
+    Story story;
+    for (const core::Observation& each : script_.observations) std::visit(story, each);
+    REQUIRE(story.open() == 0);
+    REQUIRE(story.ended() >= script_.submitted().size());
+    for (const auto& node : script_.session().node_counters()) {
+      REQUIRE(node->in_flight.value() == 0);
+      REQUIRE(node->ghosts.value() == 0);
+      REQUIRE(node->queued.value() == 0);
+      REQUIRE(node->failures.value() <= node->attempts.value());
+    }
   }
 
   Duration some_time() { return Duration{static_cast<std::int64_t>(random_.below(300'000'000))}; }

@@ -139,7 +139,7 @@ TEST_CASE("What was refused before it became an operation is told in its turn, a
                    CHECK(result.error().code == ErrorCode::overloaded);
                    told.push_back(2);
                  }},
-                 error);
+                 error, OperationKind::put, script.now());
   session.defer([&] { told.push_back(3); });
   script.wait(0ms);
   CHECK(told == std::vector<int>{1, 2, 3});
