@@ -54,6 +54,7 @@ enum class Phase : std::uint8_t {
   awaiting_leader,  ///< Its shard had no known leader.
   backing_off,      ///< Between two attempts.
   sent,             ///< An attempt was on the wire.
+  awaiting_token,   ///< There was no token to send (`ClientOptions::tokens`).
 };
 
 [[nodiscard]] NORIKV_EXPORT std::string_view to_string(Phase phase) noexcept;

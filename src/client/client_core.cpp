@@ -212,6 +212,15 @@ void ClientCore::deliver(WarningEvent& event) {
   publisher<WarningEvent>().publish(event);
 }
 
+void ClientCore::deliver(core::AskToken& request) {
+  const core::AskId id = request.ask.id;
+  if (!session_.awaits(id)) return;
+  options_.tokens.source(request.ask.reason,
+                         TokenReply{[weak = weak_from_this(), id](tl::expected<Token, std::string> answer) {
+                           if (const auto core = weak.lock()) core->on_token(id, std::move(answer));
+                         }});
+}
+
 void ClientCore::made_room() {
   if (filled_up_.load(std::memory_order_relaxed) && admission_.has_recovered()) {
     filled_up_.store(false, std::memory_order_relaxed);

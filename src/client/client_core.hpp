@@ -94,6 +94,8 @@ class ClientCore final : public std::enable_shared_from_this<ClientCore>,
   void deliver(TopologyEvent& event);
   void deliver(ConnectionEvent& event);
   void deliver(WarningEvent& event);
+  void deliver(core::AskToken& request);
+  void on_token(core::AskId id, tl::expected<Token, std::string> answer);
   void run_user_code(const std::function<void()>& run);
   void made_room();
   void share_view();

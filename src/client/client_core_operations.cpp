@@ -220,6 +220,13 @@ void ClientCore::set_ref(bool keep_alive) {
   });
 }
 
+void ClientCore::on_token(core::AskId id, tl::expected<Token, std::string> answer) {
+  if (forked()) return;
+  enter([this, id, answer = std::move(answer)](Way way) mutable {
+    if (way == Way::on_loop) session_.on_token(id, std::move(answer), now());
+  });
+}
+
 Result<void> ClientCore::set_tls(const TlsOptions& options) {
   if (forked()) return tl::make_unexpected(closed_by_fork());
   Result<core::TlsMaterial> material = client::load(options);

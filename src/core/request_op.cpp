@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "core/backoff.hpp"
 
@@ -60,6 +61,8 @@ RequestOp::Decision RequestOp::after(const Verdict& verdict, const Situation& si
   const RetryOptions& retry = situation.retry;
   const Decision go_on{Kind::route, situation.now};
 
+  if (verdict.code == ErrorCode::unauthenticated && situation.had_token && !std::exchange(token_renewed_, true))
+    return go_on;  // with another token; it waits for one if need be
   switch (verdict.failure) {
     case Failure::not_leader:
       wants_leader = true;

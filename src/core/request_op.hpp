@@ -96,10 +96,11 @@ class RequestOp {
   struct Situation {
     const RetryOptions& retry;
     const Router& router;
-    std::size_t node = 0;  ///< That was asked.
-    bool hinted = false;   ///< It named another node, which is worth following.
-    bool moved = false;    ///< The attempt was given up because another node leads the shard now.
-    Duration settle{0};    ///< How long a write must stay away from its lane after an unknown outcome.
+    std::size_t node = 0;    ///< That was asked.
+    bool hinted = false;     ///< It named another node, which is worth following.
+    bool moved = false;      ///< The attempt was given up because another node leads the shard now.
+    bool had_token = false;  ///< The attempt carried a token.
+    Duration settle{0};      ///< How long a write must stay away from its lane after an unknown outcome.
     TimePoint now{};
     double fraction = 1;  ///< A random number in (0, 1].
   };
@@ -153,6 +154,7 @@ class RequestOp {
   std::optional<std::size_t> node;    ///< The last node that was asked.
   CallId call{};                      ///< The attempt on the wire, in phase `sent` ...
   CallId second_call{};               ///< ... and one beside it: of a search for a leader, or a hedged read.
+  bool awaits_token = false;          ///< In phase `awaiting_token`.
   bool follows_hint = false;          ///< The next node is one that another node named.
   AttemptReason reason{};             ///< Why the next attempt is made.
   std::uint32_t launched = 0;         ///< Attempts so far, those on the wire included.
@@ -171,6 +173,7 @@ class RequestOp {
   [[nodiscard]] Decision wait(const Backoff& backoff, std::uint32_t retry, Duration at_least,
                               const Situation& situation);
 
+  bool token_renewed_ = false;  // because one was refused; once
   std::uint32_t refusals_ = 0;
   std::uint32_t unreachable_ = 0;
   std::uint32_t ambiguous_ = 0;

@@ -24,6 +24,7 @@ Session::Session(const ClientOptions& options, std::uint64_t seed)
       router_(cluster_, options.retry.breaker),
       lanes_(options.writes),
       budget_(options.retry.budget),
+      tokens_(options.tokens),
       nodes_(cluster_.slot_count()),
       observed_(options.observer != nullptr) {
   if (!options.connection.watch_topology) return;
@@ -148,6 +149,7 @@ void Session::finish(OpId id, Outcome outcome, TimePoint now) {
   timers_.cancel(op->second_timer);
   leave_discovery(*op);
   leave_queue(*op);
+  leave_token_waiters(*op, now);
 
   const std::uint32_t shard = op->request.shard;
   const std::uint32_t lane = op->request.lane();
@@ -224,10 +226,17 @@ void Session::leave_generation(std::uint64_t generation) {
   }
 }
 
+void Session::run_out_of_time(OpId id, TimePoint now) {
+  std::string why = "out of time";
+  const RequestOp* const op = find(id);
+  if (op != nullptr && op->awaits_token && !tokens_.failure().empty()) why += "; " + tokens_.failure();
+  fail(id, ErrorCode::deadline_exceeded, why, now);
+}
+
 void Session::on_timer(const TimerToken& token, TimePoint now) {
   switch (token.kind) {
     case TimerKind::operation_deadline:
-      return fail(OpId{token.subject}, ErrorCode::deadline_exceeded, "out of time", now);
+      return run_out_of_time(OpId{token.subject}, now);
     case TimerKind::operation_wake:
       if (RequestOp* op = find(OpId{token.subject})) route(*op, now);
       return;
@@ -245,6 +254,8 @@ void Session::on_timer(const TimerToken& token, TimePoint now) {
     case TimerKind::ready_deadline:
       return end_ready(token.subject, tl::make_unexpected(ready_error(ErrorCode::deadline_exceeded,
                                                                       "not enough nodes answered in time")));
+    case TimerKind::token:
+      return on_token_timer(now);
     case TimerKind::close_grace:
       return fail_all(now);
   }

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <variant>
@@ -24,6 +25,7 @@
 #include "core/router.hpp"
 #include "core/shard_lanes.hpp"
 #include "core/timer_queue.hpp"
+#include "core/token_cache.hpp"
 #include "core/transport.hpp"
 #include "core/watch_op.hpp"
 #include "util/random.hpp"
@@ -64,8 +66,12 @@ struct Deferred {
 };
 /// For the observer, in its place before the callback that it is about.
 using Observation = std::variant<OperationStart, AttemptStart, AttemptEnd, RetryPlan, OperationEnd>;
-using Delivery =
-    std::variant<Completion, ReadyResult, Deferred, TopologyEvent, ConnectionEvent, WarningEvent, Observation>;
+/// The token source has to be asked, unless nobody awaits it any more.
+struct AskToken {
+  TokenCache::Ask ask;
+};
+using Delivery = std::variant<Completion, ReadyResult, Deferred, TopologyEvent, ConnectionEvent, WarningEvent,
+                              Observation, AskToken>;
 
 // What observation costs is measured against a session that is compiled without it (tests/cost).
 #ifdef NORIKV_UNOBSERVABLE
@@ -97,6 +103,8 @@ class Session {
   void on_reply(Reply reply, TimePoint now);
   void on_view(WatchId id, const wire::View& view, TimePoint now);
   void on_stream_end(const StreamEnd& end, TimePoint now);
+  /// What the token source says to an `AskToken`.
+  void on_token(AskId id, tl::expected<Token, std::string> answer, TimePoint now);
   void advance_to(TimePoint now);
   /// No operation is accepted from now on; what is pending may finish until `grace` is over. Again: the shorter grace
   /// counts.
@@ -109,6 +117,8 @@ class Session {
 
   /// Whether something is pending that a callback waits for.
   [[nodiscard]] bool busy() const;
+  /// Whether an answer to this request for a token is of use.
+  [[nodiscard]] bool awaits(AskId id) const;
   /// Closing, and nothing that was promised is left: the transport may go.
   [[nodiscard]] bool closed() const { return closing_ && operations_.empty() && ready_.empty(); }
 
@@ -138,7 +148,8 @@ class Session {
     bool in_lane = false;
     bool given_up = false;  // the transport was told to end it
     TimePoint started{};
-    TimerId moved_timer;  // runs while another node is believed to lead the shard
+    std::uint64_t token = 0;  // which token it carries; 0 = none
+    TimerId moved_timer;      // runs while another node is believed to lead the shard
   };
   // The search for one shard's leader: one prober goes around, all others wait.
   struct Discovery {
@@ -153,6 +164,8 @@ class Session {
     std::optional<WatchId> stream;
     TimerId timer;
     bool opened_before = false;
+    bool awaits_token = false;
+    std::uint64_t token = 0;  // which one it carries
   };
   struct Node {
     Dialect dialect = Dialect::server;
@@ -178,6 +191,7 @@ class Session {
   // session.cpp: the life of an operation
   void finish(OpId id, Outcome outcome, TimePoint now);
   void fail(OpId id, ErrorCode code, std::string_view why, TimePoint now);
+  void run_out_of_time(OpId id, TimePoint now);
   void leave_generation(std::uint64_t generation);
   void on_timer(const TimerToken& token, TimePoint now);
   void start_from_lane(std::uint32_t lane, TimePoint now);
@@ -239,6 +253,16 @@ class Session {
   void count_queue(std::size_t node);
   void count_breaker(std::size_t node);
 
+  // session_tokens.cpp: requests and streams that carry a token
+  [[nodiscard]] bool may_send(TimePoint now);
+  std::uint64_t add_token(Metadata& metadata, TimePoint now);
+  void await_token(RequestOp& op, TimePoint now);
+  void leave_token_waiters(RequestOp& op, TimePoint now);
+  void watch_token_source(TimePoint now);
+  void on_token_timer(TimePoint now);
+  void go_on_with_token(TimePoint now);
+  void end_without_token(TimePoint now);
+
   // session_cluster.cpp: what is known about the cluster
   void apply(const ClusterState::Change& change, TimePoint now);
   void add_node(std::size_t node, TimePoint now);
@@ -258,6 +282,7 @@ class Session {
   Router router_;
   ShardLanes lanes_;
   RetryBudget budget_;
+  TokenCache tokens_;
   CollisionDetector collisions_;
 
   std::unordered_map<OpId, std::unique_ptr<RequestOp>> operations_;
@@ -266,6 +291,8 @@ class Session {
   std::vector<Node> nodes_;  // by number, absent ones included
   std::unordered_map<WatchId, std::size_t> streams_;
   std::unordered_map<std::uint32_t, TimerId> lane_timers_;  // by lane
+  std::set<OpId> token_waiters_;
+  TimerId token_timer_;  // while somebody waits
   std::map<std::uint64_t, ReadyWaiter> ready_;
   std::deque<Generation> generations_{1};
   std::uint64_t first_generation_ = 0;

@@ -7,6 +7,7 @@ namespace norikv::core {
 namespace {
 
 constexpr int status_unimplemented = 12;
+constexpr int status_unauthenticated = 16;
 
 }  // namespace
 
@@ -27,7 +28,9 @@ void Session::on_view(WatchId id, const wire::View& view, TimePoint now) {
   }
   if (change.empty()) cluster_.publish(change);  // the same state, but fresh
   apply(change, now);
-  if (nodes_[node].watch) carry_out(node, nodes_[node].watch->op.on_view(now), {}, now);
+  if (!nodes_[node].watch) return;
+  tokens_.on_accepted(nodes_[node].watch->token);
+  carry_out(node, nodes_[node].watch->op.on_view(now), {}, now);
 }
 
 void Session::warn_of_shard_count(std::size_t node, std::uint32_t shard, std::string_view what) {
@@ -57,9 +60,10 @@ void Session::on_stream_end(const StreamEnd& end, TimePoint now) {
     deliveries_.emplace_back(
         ConnectionEvent{EventKind::change, cluster_.address(node), ConnectionState::lost, detail, std::nullopt});
   }
+  if (end.status == status_unauthenticated) tokens_.on_refused(watch.token, now, random_.unit());
   const WatchOp::Step step = watch.op.on_end(now, random_.unit());
-  // A server without topology streams is no server that is down.
-  if (end.status == status_unimplemented) {
+  // A server without topology streams is no server that is down, nor is one that asks who we are.
+  if (end.status == status_unimplemented || end.status == status_unauthenticated) {
     node_answered(node, now);
   } else {
     const NodeHealth health = watch.op.failures() > 1 ? NodeHealth::down : NodeHealth::suspect;
@@ -74,13 +78,19 @@ void Session::carry_out(std::size_t node, const WatchOp::Step& step, const std::
   Watch& watch = *nodes_[node].watch;
   timers_.cancel(watch.timer);
   if (step.wake_at) watch.timer = timers_.schedule(*step.wake_at, {TimerKind::watch, node});
-  if (step.open) {
+  if (step.open && !may_send(now)) {
+    watch.awaits_token = true;
+    timers_.cancel(watch.timer);  // it is not the node that is silent
+    watch_token_source(now);
+  } else if (step.open) {
     const WatchId id{next_watch_++};
     if (std::exchange(watch.opened_before, true)) counters_.stream_reconnects.add();
     cluster_.on_stream_opened(node, now);
     streams_.emplace(id, node);
     watch.stream = id;
-    actions_.emplace_back(StartWatch{id, cluster_.address(node)});
+    StartWatch start{id, cluster_.address(node)};
+    watch.token = add_token(start.metadata, now);
+    actions_.emplace_back(std::move(start));
   }
   if (!step.news) return;
   deliveries_.emplace_back(
@@ -135,7 +145,7 @@ void Session::add_node(std::size_t node, TimePoint now) {
   nodes_[node].dialect = Dialect::server;
   nodes_[node].silent_calls = 0;
   if (closing_ || !options_.connection.watch_topology) return;
-  nodes_[node].watch.emplace(Watch{WatchOp{options_.connection}, {}, {}, false});
+  nodes_[node].watch.emplace(Watch{WatchOp{options_.connection}, {}, {}, false, false, 0});
   if (started_) carry_out(node, nodes_[node].watch->op.start(now), {}, now);
 }
 

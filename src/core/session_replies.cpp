@@ -24,6 +24,8 @@ wire::Decoded<Success> decode(wire::Method method, std::string_view body) {
   return version.map([](Version decoded) { return Success{decoded}; });
 }
 
+constexpr int status_unauthenticated = 16;
+
 // Whether the answer to a write that nobody waits for leaves open what became of it.
 bool outcome_unknown(wire::Method method, const Reply& reply) {
   if (reply.status != 0) return classify(reply, effect_of(method)).applied_unknown;
@@ -40,6 +42,8 @@ void Session::on_reply(Reply reply, TimePoint now) {
   timers_.cancel(call.moved_timer);
   Node& node = nodes_[call.node];
   --node.on_wire;
+  if (reply.status == 0) tokens_.on_accepted(call.token);
+  if (reply.status == status_unauthenticated) tokens_.on_refused(call.token, now, random_.unit());
   if (observable) count_come_home(call);
   if (RequestOp* op = call.operation ? find(*call.operation) : nullptr) {
     op->drop_call(reply.id);
@@ -100,6 +104,7 @@ void Session::on_failure(RequestOp& op, const CallRecord& call, const Verdict& v
   RequestOp::Situation situation{options_.retry, router_, call.node};
   situation.hinted = hint.has_value();
   situation.moved = call.given_up;
+  situation.had_token = call.token != 0;
   situation.settle = lanes_.lifted() ? Duration{0} : options_.writes.lane_settle;
   situation.now = now;
   situation.fraction = random_.unit();
@@ -143,7 +148,10 @@ void Session::learn_from_failure(RequestOp& op, const CallRecord& call, const Ve
                                  std::optional<std::size_t> hint, const RequestOp::Decision& decision, TimePoint now) {
   const std::uint32_t shard = op.request.shard;
   const std::string& address = cluster_.address(call.node);
-  if (verdict.node_answered) node_answered(call.node, now);
+  if (verdict.node_answered) {
+    if (verdict.code != ErrorCode::unauthenticated) tokens_.on_accepted(call.token);
+    node_answered(call.node, now);
+  }
   switch (verdict.failure) {
     case Failure::not_leader: {
       counters_.not_leader.add();

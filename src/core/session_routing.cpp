@@ -10,6 +10,7 @@ namespace norikv::core {
 void Session::route(RequestOp& op, TimePoint now) {
   timers_.cancel(op.wake_timer);
   if (op.twice_on_wire()) return;
+  if (!may_send(now)) return await_token(op, now);
   const std::uint32_t shard = op.request.shard;
   const std::optional<std::size_t> leader = router_.leader(shard);
   const bool follows_hint = std::exchange(op.follows_hint, false);
@@ -30,6 +31,7 @@ void Session::send(RequestOp& op, std::size_t node, TimePoint now) {
   // Out of time: its timer is due and ends it. Not done here, where it would start the next one's probe, and so on down
   // the queue.
   if (request.deadline <= now) return;
+  if (!may_send(now)) return await_token(op, now);
   const bool writes = op.effect() == Effect::write;
   if (writes) {
     if (const TimePoint at = lanes_.next_send(request.lane()); now < at) {
@@ -69,13 +71,14 @@ void Session::launch(RequestOp& op, std::size_t node, AttemptReason reason, Time
     call.metadata.emplace_back("traceparent", request.trace->traceparent);
     if (!request.trace->tracestate.empty()) call.metadata.emplace_back("tracestate", request.trace->tracestate);
   }
+  const std::uint64_t token = add_token(call.metadata, now);
   op.phase = Phase::sent;
   op.node = node;
   op.add_call(call.id);
   const CallRecord& record =
       calls_
           .emplace(call.id, CallRecord{request.id, node, request.shard, request.lane(), call.method, dialect,
-                                       ++op.launched, false, false, now, TimerId{}})
+                                       ++op.launched, false, false, now, token, TimerId{}})
           .first->second;
   ++nodes_[node].on_wire;
   router_.breaker(node).on_sent(now);
@@ -98,7 +101,7 @@ void Session::schedule_second(RequestOp& op, TimePoint now) {
 }
 
 void Session::send_second(RequestOp& op, TimePoint now) {
-  if (!op.on_wire() || op.twice_on_wire() || op.request.deadline <= now) return;
+  if (!op.on_wire() || op.twice_on_wire() || op.request.deadline <= now || !may_send(now)) return;
   const std::size_t first = *op.node;
   if (op.probing) {
     const std::size_t node = router_.next(op.request.shard, op.rotation, now);

@@ -18,7 +18,8 @@ enum class TimerKind : std::uint8_t {
   node_slot,
   watch,
   ready_deadline,
-  close_grace
+  close_grace,
+  token
 };
 
 struct TimerToken {

@@ -105,6 +105,8 @@ std::string_view while_it(Phase phase) noexcept {
       return "between two attempts";
     case Phase::sent:
       return "while an attempt was on the wire";
+    case Phase::awaiting_token:
+      return "while it waited for a token";
   }
   return "at an unknown point";
 }
@@ -150,6 +152,8 @@ std::string_view to_string(Phase phase) noexcept {
       return "backing_off";
     case Phase::sent:
       return "sent";
+    case Phase::awaiting_token:
+      return "awaiting_token";
   }
   return "unknown";
 }

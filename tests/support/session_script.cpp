@@ -181,6 +181,22 @@ void Script::end_cancelled_streams() {
   }
 }
 
+// -- Tokens ----------------------------------------------------------------------------------------------------------
+
+void Script::give_token(std::string text, std::optional<Duration> lifetime) {
+  REQUIRE_FALSE(asked.empty());
+  Token token{std::move(text)};
+  if (lifetime) token.expires = now_ + *lifetime;
+  session_.on_token(asked.back().id, std::move(token), now_);
+  settle();
+}
+
+void Script::refuse_token(std::string why) {
+  REQUIRE_FALSE(asked.empty());
+  session_.on_token(asked.back().id, tl::unexpected(std::move(why)), now_);
+  settle();
+}
+
 // -- Time ------------------------------------------------------------------------------------------------------------
 
 void Script::wait(Duration time) {
@@ -225,6 +241,8 @@ void Script::settle() {
       connections.push_back(std::move(*connection));
     } else if (auto* warning = std::get_if<WarningEvent>(&delivery)) {
       warnings.push_back(std::move(*warning));
+    } else if (auto* request = std::get_if<core::AskToken>(&delivery)) {
+      if (session_.awaits(request->ask.id)) asked.push_back(request->ask);
     } else if (auto* observation = std::get_if<core::Observation>(&delivery)) {
       observations.push_back(std::move(*observation));
     }
@@ -247,6 +265,9 @@ void Script::carry_out(core::Action action) {
     // Gets that need a leader ask for it themselves; a probe is sent for all others.
     const bool of_leaders = entry.level.empty() || entry.level == "lease";
     entry.probe = call->method == a_get && (state.method != a_get || (of_leaders && !state.proves_leader));
+    for (const auto& [key, value] : call->metadata) {
+      if (key == "authorization") entry.token = value;
+    }
     entry.started = now_;
     entry.deadline = call->deadline;
     entry.metadata = call->metadata;
@@ -257,6 +278,7 @@ void Script::carry_out(core::Action action) {
     std::size_t node = 0;
     while (address_of(node) != watch->address) REQUIRE(++node < options_.nodes.size());
     REQUIRE(streams_.emplace(node, watch->id).second);  // one stream per node
+    stream_tokens_[node] = watch->metadata.empty() ? "" : watch->metadata.front().second;
   } else if (auto* cancelled_call = std::get_if<core::CancelCall>(&action)) {
     OnWire& request = on_wire_.at(cancelled_call->id);
     REQUIRE(!std::exchange(request.cancelled, true));

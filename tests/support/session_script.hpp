@@ -144,6 +144,7 @@ struct OnWire {
   core::OpId about{};  ///< The operation whose key it carries; for a probe, the one that waits.
   std::string level;   ///< Of a get.
   bool probe = false;  ///< It is the session's own search for a leader.
+  std::string token;   ///< The metadata `authorization`; empty = none.
   TimePoint started{};
   TimePoint deadline{};
   bool seen = false;       ///< By `expect`.
@@ -226,6 +227,14 @@ class Script {
   void end_cancelled_streams();
   [[nodiscard]] std::size_t open_streams() const { return streams_.size() + cancelled_streams_.size(); }
 
+  /// The token that the stream to a node carries; empty = none.
+  [[nodiscard]] const std::string& stream_token(std::size_t node) const { return stream_tokens_.at(node); }
+
+  // The token source. Requests for a token, as its user gets them, are in `asked`; the latest one is answered.
+  void give_token(std::string text, std::optional<Duration> lifetime = {});
+  void refuse_token(std::string why);
+  std::vector<core::TokenCache::Ask> asked;
+
   // Time. `wait` is punctual: each timer runs at its moment. `oversleep` is a loop that was blocked: all that came due
   // runs at the end.
   void wait(Duration time);
@@ -266,6 +275,7 @@ class Script {
   std::vector<Submitted> submitted_;  // by id, from 1
   std::map<core::CallId, OnWire> on_wire_;
   std::map<std::size_t, core::WatchId> streams_;
+  std::map<std::size_t, std::string> stream_tokens_;
   std::vector<core::WatchId> cancelled_streams_;
   std::map<std::uint32_t, std::string> leaders_;
 };
