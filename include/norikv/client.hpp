@@ -22,6 +22,9 @@ struct uv_handle_s;
 
 namespace norikv {
 
+class Admin;
+class Vectors;
+
 using PutCallback = UniqueFunction<void(Result<Written>)>;
 using GetCallback = UniqueFunction<void(Result<std::optional<Entry>>)>;
 using RemoveCallback = UniqueFunction<void(Result<Removed>)>;
@@ -88,6 +91,11 @@ class Client {
   /// Removes `key`. Removing a missing key is a success too: the server does not say whether it was there.
   NORIKV_EXPORT Operation remove(std::string_view key, RemoveOptions options, RemoveCallback callback);
   NORIKV_EXPORT Operation remove(std::string_view key, RemoveCallback callback);
+
+  /// The Vector service: include `norikv/vectors.hpp`. Today's server does not have it.
+  [[nodiscard]] NORIKV_EXPORT Vectors vectors() const;
+  /// The Admin service: include `norikv/admin.hpp`.
+  [[nodiscard]] NORIKV_EXPORT Admin admin() const;
 
   /// Calls back once enough nodes have answered anything: at once (in the next loop turn) if they have.
   /// Without topology streams (`ConnectionOptions::watch_topology`) only the answers to operations count.

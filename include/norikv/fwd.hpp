@@ -6,9 +6,11 @@ struct uv_handle_s;
 
 namespace norikv {
 
+class Admin;
 class Client;
 class Operation;
 class Subscription;
+class Vectors;
 template <class Event>
 class Observable;
 template <class Signature>

@@ -1,6 +1,7 @@
 #pragma once
 
 /// Everything a user of the client includes.
+#include <norikv/admin.hpp>
 #include <norikv/client.hpp>
 #include <norikv/cluster.hpp>
 #include <norikv/error.hpp>
@@ -12,4 +13,5 @@
 #include <norikv/stats.hpp>
 #include <norikv/types.hpp>
 #include <norikv/unique_function.hpp>
+#include <norikv/vectors.hpp>
 #include <norikv/version.hpp>

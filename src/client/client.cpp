@@ -1,4 +1,6 @@
+#include <norikv/admin.hpp>
 #include <norikv/client.hpp>
+#include <norikv/vectors.hpp>
 
 #include <utility>
 
@@ -92,6 +94,9 @@ Result<void> Client::set_nodes(std::vector<std::string> nodes) {
   if (impl_ == nullptr) return tl::make_unexpected(client::make_error(ErrorCode::closed, "the client was moved from"));
   return impl_->core->set_nodes(std::move(nodes));
 }
+
+Vectors Client::vectors() const { return Vectors{core()}; }
+Admin Client::admin() const { return Admin{core()}; }
 
 void Client::wait_ready(ReadyOptions options, ReadyCallback callback) {
   if (impl_ == nullptr) return fail_closed(callback);

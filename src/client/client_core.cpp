@@ -167,15 +167,7 @@ void ClientCore::deliver(core::Completion& completion) {
     admission_.release(*completion.ticket);
     made_room();
   }
-  core::Outcome& outcome = completion.outcome;
-  if (auto* put = std::get_if<PutCallback>(&completion.callback); put != nullptr && *put) {
-    (*put)(std::move(outcome).map([](core::Success&& success) { return Written{std::get<Version>(success)}; }));
-  } else if (auto* get = std::get_if<GetCallback>(&completion.callback); get != nullptr && *get) {
-    (*get)(std::move(outcome).map(
-        [](core::Success&& success) { return std::get<std::optional<Entry>>(std::move(success)); }));
-  } else if (auto* remove = std::get_if<RemoveCallback>(&completion.callback); remove != nullptr && *remove) {
-    (*remove)(std::move(outcome).map([](core::Success&& success) { return Removed{std::get<Version>(success)}; }));
-  }
+  core::tell(completion.callback, std::move(completion.outcome));
 }
 
 void ClientCore::deliver(core::ReadyResult& ready) {

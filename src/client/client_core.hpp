@@ -7,7 +7,9 @@
 #include <tuple>
 #include <vector>
 
+#include <norikv/admin.hpp>
 #include <norikv/client.hpp>
+#include <norikv/vectors.hpp>
 
 #include "client/publisher.hpp"
 #include "core/admission.hpp"
@@ -33,6 +35,21 @@ class ClientCore final : public std::enable_shared_from_this<ClientCore>,
   std::uint64_t put(std::string_view key, std::string_view value, PutOptions options, PutCallback callback);
   std::uint64_t get(std::string_view key, GetOptions options, GetCallback callback);
   std::uint64_t remove(std::string_view key, RemoveOptions options, RemoveCallback callback);
+  // client_core_services.cpp
+  std::uint64_t create_index(std::string_view name, const VectorIndex& index, VectorWriteOptions options,
+                             IndexCreatedCallback callback);
+  std::uint64_t drop_index(std::string_view name, VectorWriteOptions options, IndexDroppedCallback callback);
+  std::uint64_t insert_vector(std::string_view name, std::string_view id, std::span<const float> vector,
+                              VectorWriteOptions options, VectorInsertedCallback callback);
+  std::uint64_t remove_vector(std::string_view name, std::string_view id, VectorWriteOptions options,
+                              VectorRemovedCallback callback);
+  std::uint64_t search_vectors(std::string_view name, std::span<const float> query, std::uint32_t k,
+                               VectorSearchOptions options, VectorSearchCallback callback);
+  std::uint64_t get_vector(std::string_view name, std::string_view id, VectorGetOptions options,
+                           VectorGetCallback callback);
+  std::uint64_t snapshot_shard(std::uint32_t shard, const AdminOptions& options, ShardInfoCallback callback);
+  std::uint64_t transfer_shard(std::uint32_t shard, std::string_view node_id, const AdminOptions& options,
+                               ShardInfoCallback callback);
   void cancel(std::uint64_t id);
   void wait_ready(ReadyOptions options, ReadyCallback callback);
   void when_room(std::size_t operations, ReadyCallback callback);
@@ -78,6 +95,15 @@ class ClientCore final : public std::enable_shared_from_this<ClientCore>,
   template <class Encode, class Callback>
   std::uint64_t submit(core::Request request, Encode encode, const std::optional<Error>& wrong,
                        Result<TimePoint> deadline, Callback callback);
+  template <class Encode, class Callback>
+  std::uint64_t write_vectors(wire::Method method, std::size_t bytes, std::optional<Error> wrong,
+                              const VectorWriteOptions& options, Encode encode, Callback callback);
+  template <class Options, class Encode, class Callback>
+  std::uint64_t read_vectors(wire::Method method, std::size_t bytes, std::optional<Error> wrong, Options& options,
+                             Encode encode, Callback callback);
+  std::uint64_t ask_about_shard(wire::Method method, std::uint32_t shard, std::string_view node_id,
+                                const AdminOptions& options, const std::optional<Error>& wrong,
+                                ShardInfoCallback callback);
   [[nodiscard]] std::vector<NodeStats> node_stats() const;
   void filled_up();
   void report_load();

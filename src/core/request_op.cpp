@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "core/backoff.hpp"
@@ -51,12 +52,37 @@ OperationKind kind_of(wire::Method method) {
   return OperationKind::get;
 }
 
+namespace {
+
+/// What a callback for `T` is given of a success.
+template <class T>
+T take(Success&& success) {
+  if constexpr (std::is_same_v<T, Written> || std::is_same_v<T, Removed>) {
+    return T{std::get<Version>(success)};
+  } else {
+    return std::get<T>(std::move(success));
+  }
+}
+
+template <class T>
+void tell_of(UniqueFunction<void(Result<T>)>& callback, Outcome&& outcome) {
+  if (callback) callback(std::move(outcome).map([](Success&& success) { return take<T>(std::move(success)); }));
+}
+void tell_of(std::monostate, Outcome&&) {}
+
+}  // namespace
+
+void tell(Callback& callback, Outcome outcome) {
+  std::visit([&](auto& whom) { tell_of(whom, std::move(outcome)); }, callback);
+}
+
 RequestOp::Decision RequestOp::after(const Verdict& verdict, const Situation& situation) {
   last_verdict_ = verdict;
   last_outcome_unknown = verdict.applied_unknown;
   outcome_unknown = outcome_unknown || verdict.applied_unknown;
   // A prober goes around all nodes before it pauses.
-  const bool round_goes_on = probing && !situation.router.round_over(rotation, situation.now);
+  const bool searches = probing || asks_around();
+  const bool round_goes_on = searches && !situation.router.round_over(rotation, situation.now);
   if (verdict.failure != Failure::unknown_level) dialects_refused_ = 0;
   const RetryOptions& retry = situation.retry;
   const Decision go_on{Kind::route, situation.now};
@@ -65,7 +91,8 @@ RequestOp::Decision RequestOp::after(const Verdict& verdict, const Situation& si
     return go_on;  // with another token; it waits for one if need be
   switch (verdict.failure) {
     case Failure::not_leader:
-      wants_leader = true;
+      wants_leader = !asks_around();
+      shard_exists_ = shard_exists_ || verdict.code != ErrorCode::not_found;
       prefer.reset();
       refused_by_.push_back(situation.node);
       if (situation.hinted) {
@@ -74,7 +101,8 @@ RequestOp::Decision RequestOp::after(const Verdict& verdict, const Situation& si
         return go_on;
       }
       ++refusals_;
-      if (round_goes_on || (!probing && refusals_ == 1)) return go_on;
+      if (round_goes_on || (!searches && refusals_ == 1)) return go_on;
+      if (!shard_exists_) return {};
       return wait(retry.not_leader, refusals_ - 1, Duration{0}, situation);
     case Failure::unavailable:
       prefer.reset();

@@ -7,22 +7,25 @@
 #include <variant>
 #include <vector>
 
+#include <norikv/admin.hpp>
 #include <norikv/client.hpp>
 #include <norikv/observer.hpp>
+#include <norikv/vectors.hpp>
 
 #include "core/admission.hpp"
 #include "core/consistency.hpp"
 #include "core/ids.hpp"
 #include "core/router.hpp"
+#include "core/shard_lanes.hpp"
 #include "core/status_policy.hpp"
 #include "core/timer_queue.hpp"
 #include "wire/wire.hpp"
 
 namespace norikv::core {
 
-[[nodiscard]] constexpr Effect effect_of(wire::Method method) {
-  return method == wire::Method::get ? Effect::read : Effect::write;
-}
+/// The lane of all writes of vectors, beside those of the shards: they share shard 0 with some keys, and do not wait
+/// for these.
+inline constexpr std::uint32_t vector_lane = 0xffffffff;
 
 /// What an operation with this method alone does for its caller.
 [[nodiscard]] OperationKind kind_of(wire::Method method);
@@ -30,9 +33,9 @@ namespace norikv::core {
 /// What is asked of the session. Encoded and checked by whoever submits it.
 struct Request {
   OpId id{};
-  wire::Method method{};  ///< put, get or remove
+  wire::Method method{};  ///< Any but watch_cluster.
   std::uint32_t shard = 0;
-  wire::Payload payload;  ///< For a get: without its consistency.
+  wire::Payload payload;  ///< For a read: without its consistency.
   Consistency consistency = Consistency::lease;
   std::optional<std::string> consistency_text;
   std::optional<Version> expected;  ///< The precondition of a put.
@@ -46,19 +49,29 @@ struct Request {
 
   [[nodiscard]] Effect effect() const { return effect_of(method); }
   [[nodiscard]] OperationKind kind() const { return purpose ? *purpose : kind_of(method); }
-  /// The lane that keeps it apart from other writes: that of its shard.
-  [[nodiscard]] std::uint32_t lane() const { return shard; }
+  /// The lane that keeps it apart from other writes.
+  [[nodiscard]] std::uint32_t lane() const { return wire::is_vector(method) ? vector_lane : shard; }
+  /// What it takes of the lane: administration can harm every write that is under way.
+  [[nodiscard]] ShardLanes::Share share() const {
+    return wire::is_admin(method) ? ShardLanes::Share::all : ShardLanes::Share::one;
+  }
   /// Whether only a leader answers it with success, which makes success a proof of leadership.
   [[nodiscard]] bool proves_leader() const {
     return effect() == Effect::write || (!consistency_text && needs_leader(consistency));
   }
 };
 
-using Callback = std::variant<std::monostate, PutCallback, GetCallback, RemoveCallback>;
+using Callback = std::variant<std::monostate, PutCallback, GetCallback, RemoveCallback, IndexCreatedCallback,
+                              IndexDroppedCallback, VectorInsertedCallback, VectorRemovedCallback, VectorSearchCallback,
+                              VectorGetCallback, ShardInfoCallback>;
 
-/// What a successful operation brings back: the version of a write, or the entry of a read.
-using Success = std::variant<Version, std::optional<Entry>>;
+/// What a successful operation brings back: the version of a write, the entry of a read, or what a service tells.
+using Success = std::variant<Version, std::optional<Entry>, IndexCreated, IndexDropped, VectorInserted, VectorRemoved,
+                             VectorMatches, std::optional<std::vector<float>>, ShardInfo>;
 using Outcome = Result<Success>;
+
+/// Calls a callback with what it is meant to be given; an empty one is passed over.
+void tell(Callback& callback, Outcome outcome);
 
 /// One operation from submit to its end: how often it was tried, what went wrong, and what that means for the next
 /// step. It decides; the session (its owner) carries out. A probe is a `RequestOp` of the session's own, without a
@@ -125,6 +138,10 @@ class RequestOp {
   /// Whether only a leader answers the attempt with success, which makes success a proof of leadership.
   [[nodiscard]] bool proves_leader() const { return effect() == Effect::write || request.proves_leader(); }
 
+  /// Whether it finds the leader by itself, asking each node what it is about: a search for the leader reads a key, and
+  /// that would bring a shard about that is not there.
+  [[nodiscard]] bool asks_around() const { return wire::is_admin(request.method); }
+
   [[nodiscard]] bool on_wire() const { return call != CallId{}; }
   /// Both places are taken.
   [[nodiscard]] bool twice_on_wire() const { return second_call != CallId{}; }
@@ -175,6 +192,7 @@ class RequestOp {
 
   bool token_renewed_ = false;  // because one was refused; once
   std::uint32_t refusals_ = 0;
+  bool shard_exists_ = false;  // says a node that refused
   std::uint32_t unreachable_ = 0;
   std::uint32_t ambiguous_ = 0;
   std::uint32_t dialects_refused_ = 0;   // in a row, which is by one node

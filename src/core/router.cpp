@@ -21,6 +21,13 @@ std::size_t Router::next(std::uint32_t shard, Rotation& rotation, TimePoint now)
   return shard % count;  // not reached: there is a node, and a round that is not over has an eligible one left
 }
 
+void Router::count_in(std::size_t node, Rotation& rotation, TimePoint now) const {
+  if (node < rotation.asked.size() && rotation.asked[node]) return;
+  if (round_over(rotation, now)) rotation.asked.assign(cluster_.slot_count(), false);
+  rotation.asked.resize(cluster_.slot_count());
+  rotation.asked[node] = true;
+}
+
 bool Router::round_over(const Rotation& rotation, TimePoint now) const {
   if (rotation.asked.empty()) return true;
   for (std::size_t node = 0; node < cluster_.slot_count(); ++node) {

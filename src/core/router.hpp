@@ -29,6 +29,9 @@ class Router {
   /// out as long as another one is not. After the last one a new round begins.
   [[nodiscard]] std::size_t next(std::uint32_t shard, Rotation& rotation, TimePoint now) const;
 
+  /// Counts a node into the round that was chosen in another way than by `next`.
+  void count_in(std::size_t node, Rotation& rotation, TimePoint now) const;
+
   /// Whether `next` would begin a new round.
   [[nodiscard]] bool round_over(const Rotation& rotation, TimePoint now) const;
 

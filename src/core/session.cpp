@@ -43,7 +43,7 @@ void Session::submit(Request request, Callback callback, TimePoint now) {
   const std::uint32_t lane = request.lane();
   auto owned = std::make_unique<RequestOp>(std::move(request), std::move(callback), RequestOp::Origin::user);
   RequestOp& op = *owned;
-  op.wants_leader = op.request.effect() == Effect::write || needs_leader(op.request.consistency);
+  op.wants_leader = !op.asks_around() && (op.uses_lane() || needs_leader(op.request.consistency));
   op.generation = first_generation_ + generations_.size() - 1;
   ++generations_.back().live;
   operations_.emplace(id, std::move(owned));
@@ -55,7 +55,7 @@ void Session::submit(Request request, Callback callback, TimePoint now) {
   op.deadline_timer = timers_.schedule(op.request.deadline, {TimerKind::operation_deadline, number(id)});
   if (!op.uses_lane()) return route(op, now);
 
-  switch (lanes_.enter(lane, id, op.request.deadline, now)) {
+  switch (lanes_.enter(lane, id, op.request.deadline, now, op.request.share())) {
     case ShardLanes::Entry::started:
       op.in_lane = true;
       return route(op, now);

@@ -217,6 +217,7 @@ class Session {
   // session_discovery.cpp: the search for a leader
   void await_leader(RequestOp& op, TimePoint now);
   void start_probe(std::uint32_t shard, TimePoint now);
+  [[nodiscard]] wire::Payload any_get_of(std::uint32_t shard);
   void leave_discovery(RequestOp& op);
   void settle_discovery(std::uint32_t shard, TimePoint now);
   void release_waiters(std::uint32_t shard, TimePoint now);
@@ -296,6 +297,8 @@ class Session {
   std::map<std::uint64_t, ReadyWaiter> ready_;
   std::deque<Generation> generations_{1};
   std::uint64_t first_generation_ = 0;
+
+  wire::Payload vector_probe_;  // once it was needed
 
   std::uint64_t next_call_ = 1;
   std::uint64_t next_watch_ = 1;

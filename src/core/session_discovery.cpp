@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <utility>
 
+#include <norikv/routing.hpp>
+
 #include "core/session.hpp"
 
 // The search for a shard's leader: one asks around for all.
@@ -33,7 +35,7 @@ void Session::start_probe(std::uint32_t shard, TimePoint now) {
   Discovery& discovery = discoveries_.at(shard);
   const auto reader = std::find_if(discovery.waiters.begin(), discovery.waiters.end(), [this](OpId id) {
     const RequestOp* op = find(id);
-    return op->effect() == Effect::read && op->proves_leader();
+    return op->step.method == wire::Method::get && op->proves_leader();
   });
   if (reader != discovery.waiters.end()) {
     RequestOp& op = *find(*reader);
@@ -42,12 +44,15 @@ void Session::start_probe(std::uint32_t shard, TimePoint now) {
     op.probing = true;
     return route(op, now);
   }
-  const Request& waiting = find(discovery.waiters.front())->request;
+  const auto writer = std::find_if(discovery.waiters.begin(), discovery.waiters.end(),
+                                   [this](OpId id) { return !wire::is_vector(find(id)->request.method); });
   Request request;
   request.id = OpId{probe_id_bit | next_probe_++};
   request.method = wire::Method::get;
   request.shard = shard;
-  request.payload = std::make_shared<const std::string>(wire::encode_get_of(*waiting.payload));
+  request.payload = writer != discovery.waiters.end()
+                        ? std::make_shared<const std::string>(wire::encode_get_of(*find(*writer)->request.payload))
+                        : any_get_of(shard);
   request.submitted = now;
   request.deadline = TimePoint::max();  // it is called off when nobody waits any more
   counters_.probes.add();
@@ -58,6 +63,18 @@ void Session::start_probe(std::uint32_t shard, TimePoint now) {
   operations_.emplace(op.request.id, std::move(owned));
   if (observed()) observe_start(op, now);
   route(op, now);
+}
+
+wire::Payload Session::any_get_of(std::uint32_t shard) {
+  // Vectors have no key; the search asks for one of their shard. It takes about as many tries as there are shards, so
+  // it is kept. (All of them are of shard 0.)
+  if (vector_probe_ != nullptr) return vector_probe_;
+  std::string key(sizeof(std::uint64_t), '\0');
+  for (std::uint64_t number = 0; shard_of(key, options_.total_shards) != shard; ++number) {
+    for (std::size_t at = 0; at < key.size(); ++at) key[at] = static_cast<char>(number >> (8 * at));
+  }
+  vector_probe_ = std::make_shared<const std::string>(wire::encode_get(key));
+  return vector_probe_;
 }
 
 void Session::leave_discovery(RequestOp& op) {

@@ -3,6 +3,7 @@
 
 #include "core/session.hpp"
 #include "util/text.hpp"
+#include "wire/vectors.hpp"
 
 // What an answer means for the operation, and for what is known about the cluster.
 namespace norikv::core {
@@ -16,20 +17,55 @@ std::string_view leader_hint(const Metadata& metadata) {
   return {};
 }
 
-wire::Decoded<Success> decode(wire::Method method, std::string_view body) {
-  if (method == wire::Method::get) {
-    return wire::decode_get(body).map([](std::optional<Entry>&& entry) { return Success{std::move(entry)}; });
+template <class T>
+wire::Decoded<Success> as_success(wire::Decoded<T>&& decoded) {
+  return std::move(decoded).map([](T&& value) { return Success{std::in_place_type<T>, std::move(value)}; });
+}
+
+wire::Decoded<Success> decode(wire::Method method, std::uint32_t shard, std::string_view body) {
+  switch (method) {
+    case wire::Method::put:
+      return as_success(wire::decode_put(body));
+    case wire::Method::get:
+      return as_success(wire::decode_get(body));
+    case wire::Method::remove:
+      return as_success(wire::decode_remove(body));
+    case wire::Method::vector_create_index:
+      return as_success(wire::decode_index_created(body));
+    case wire::Method::vector_drop_index:
+      return as_success(wire::decode_index_dropped(body));
+    case wire::Method::vector_insert:
+      return as_success(wire::decode_inserted(body));
+    case wire::Method::vector_remove:
+      return as_success(wire::decode_vector_removed(body));
+    case wire::Method::vector_search:
+      return as_success(wire::decode_matches(body));
+    case wire::Method::vector_get:
+      return as_success(wire::decode_vector(body));
+    case wire::Method::snapshot_shard:
+    case wire::Method::transfer_shard: {
+      auto info = wire::decode_shard(body);
+      if (info && info->id != shard) return tl::unexpected<std::string>("ShardInfo is about another shard");
+      return as_success(std::move(info));
+    }
+    case wire::Method::watch_cluster:
+      break;
   }
-  const auto version = method == wire::Method::put ? wire::decode_put(body) : wire::decode_remove(body);
-  return version.map([](Version decoded) { return Success{decoded}; });
+  return tl::unexpected<std::string>("there is no such call");
+}
+
+// What a read brings back that found nothing.
+Success nothing(wire::Method method) {
+  if (method == wire::Method::vector_get) return std::optional<std::vector<float>>{};
+  return std::optional<Entry>{};
 }
 
 constexpr int status_unauthenticated = 16;
 
 // Whether the answer to a write that nobody waits for leaves open what became of it.
-bool outcome_unknown(wire::Method method, const Reply& reply) {
-  if (reply.status != 0) return classify(reply, effect_of(method)).applied_unknown;
-  return !reply.body || !decode(method, *reply.body);
+bool outcome_unknown(wire::Method method, std::uint32_t shard, const Reply& reply) {
+  if (reply.status != 0) return classify(reply, method).applied_unknown;
+  return !reply.body || !decode(method, shard, *reply.body);
 }
 
 }  // namespace
@@ -51,7 +87,7 @@ void Session::on_reply(Reply reply, TimePoint now) {
   } else {
     router_.breaker(call.node).on_abandoned();
     if (observable) count_breaker(call.node);
-    const bool unknown = effect_of(call.method) == Effect::write && outcome_unknown(call.method, reply);
+    const bool unknown = effect_of(call.method) == Effect::write && outcome_unknown(call.method, call.shard, reply);
     if (unknown && !lanes_.lifted() && !failing_all_) node.settling.push_back(now + options_.writes.lane_settle);
     if (call.in_lane) release_lane(call.lane, unknown, now);
   }
@@ -61,13 +97,13 @@ void Session::on_reply(Reply reply, TimePoint now) {
 void Session::take_reply(RequestOp& op, const CallRecord& call, Reply& reply, TimePoint now) {
   const Effect effect = effect_of(call.method);
   if (reply.status != 0) {
-    Verdict verdict = classify(reply, effect);
+    Verdict verdict = classify(reply, call.method);
     if (call.given_up && !verdict.node_answered) verdict.detail = "no answer yet, and another node leads the shard now";
-    if (verdict.failure == Failure::missing) return on_success(op, call, std::optional<Entry>{}, now);
+    if (verdict.failure == Failure::missing) return on_success(op, call, nothing(call.method), now);
     return on_failure(op, call, verdict, reply.metadata, now);
   }
   if (!reply.body) return on_failure(op, call, malformed("the reply has no message", effect), reply.metadata, now);
-  wire::Decoded<Success> success = decode(call.method, *reply.body);
+  wire::Decoded<Success> success = decode(call.method, call.shard, *reply.body);
   if (!success) return on_failure(op, call, malformed(std::move(success.error()), effect), reply.metadata, now);
   on_success(op, call, std::move(*success), now);
 }
@@ -137,7 +173,7 @@ void Session::record_attempt(RequestOp& op, const CallRecord& call, ErrorCode co
 std::optional<std::size_t> Session::usable_hint(const RequestOp& op, const CallRecord& call, const Verdict& verdict,
                                                 const Metadata& metadata) const {
   if (verdict.failure != Failure::not_leader || op.hint_hops() >= options_.retry.max_hint_hops) return std::nullopt;
-  const std::int32_t hinted = cluster_.find(leader_hint(metadata));
+  const std::int32_t hinted = cluster_.find(verdict.leader.empty() ? leader_hint(metadata) : verdict.leader);
   if (hinted < 0) return std::nullopt;
   const auto node = static_cast<std::size_t>(hinted);
   if (node == call.node || op.refused_by(node)) return std::nullopt;

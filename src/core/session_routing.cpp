@@ -63,14 +63,16 @@ void Session::launch(RequestOp& op, std::size_t node, AttemptReason reason, Time
   call.deadline = request.deadline;
   if (op.repeatable()) call.deadline = std::min(call.deadline, now + options_.retry.attempt_timeout);
   const Dialect dialect = nodes_[node].dialect;
-  if (op.step.method == wire::Method::get) {
+  if (op.effect() == Effect::read) {
     call.suffix = wire::encode_consistency(request.consistency_text ? std::string_view{*request.consistency_text}
-                                                                    : consistency_text(request.consistency, dialect));
+                                                                    : consistency_text(request.consistency, dialect),
+                                           op.step.method);
   }
   if (observable && request.trace) {
     call.metadata.emplace_back("traceparent", request.trace->traceparent);
     if (!request.trace->tracestate.empty()) call.metadata.emplace_back("tracestate", request.trace->tracestate);
   }
+  if (op.asks_around()) router_.count_in(node, op.rotation, now);
   const std::uint64_t token = add_token(call.metadata, now);
   op.phase = Phase::sent;
   op.node = node;

@@ -104,7 +104,51 @@ Verdict classify_status(const Reply& reply, Effect effect) {
   }
 }
 
+// A server without a service answers so, without a word of its own.
+void explain_missing_service(Verdict& verdict, const Reply& reply, wire::Method method) {
+  if (reply.status != unimplemented || !reply.message.empty()) return;
+  if (wire::is_vector(method)) verdict.detail = "the Vector service is not available on this server";
+  if (wire::is_admin(method)) verdict.detail = "the Admin service is not available on this server";
+}
+
+// Whatever the storage of vectors does not take (a namespace that is not there, a vector of other dimensions) is
+// INTERNAL, and it is the same the next time. Only time-outs are not.
+void refine_vectors(Verdict& verdict, const Reply& reply, wire::Method method) {
+  if (reply.status == not_found && method != wire::Method::vector_get) verdict.failure = Failure::permanent;
+  const std::string_view text = reply.message;
+  if (reply.status != internal || !text.starts_with("Failed to ") || text.find("Timeout") != text.npos) return;
+  verdict.failure = Failure::permanent;
+  if (effect_of(method) == Effect::read && text.find("not yet implemented") != text.npos)
+    verdict.code = ErrorCode::not_supported;
+}
+
+// "Shard 3 is not leader on this node. Leader: Some(NodeId("node1-shard3"))". A node that does not have the shard does
+// not lead it either.
+void refine_admin(Verdict& verdict, const Reply& reply) {
+  const std::string_view text = reply.message;
+  const bool elsewhere =
+      reply.status == failed_precondition && text.find("is not leader on this node") != std::string_view::npos;
+  if (!elsewhere && reply.status != not_found) return;
+  verdict.failure = Failure::not_leader;
+  verdict.code = elsewhere ? ErrorCode::not_leader : ErrorCode::not_found;
+  verdict.applied_unknown = false;
+  constexpr std::string_view before = "Some(NodeId(\"";
+  const std::size_t found = elsewhere ? text.find(before) : std::string_view::npos;
+  if (found == std::string_view::npos) return;
+  const std::string_view rest = text.substr(found + before.size());
+  verdict.leader = rest.substr(0, std::min(rest.find('"'), rest.size()));
+}
+
 }  // namespace
+
+Verdict classify(const Reply& reply, wire::Method method) {
+  Verdict verdict = classify(reply, effect_of(method));
+  if (reply.sent != Sent::unknown) return verdict;
+  explain_missing_service(verdict, reply, method);
+  if (wire::is_vector(method)) refine_vectors(verdict, reply, method);
+  if (wire::is_admin(method)) refine_admin(verdict, reply);
+  return verdict;
+}
 
 Verdict classify(const Reply& reply, Effect effect) {
   Verdict verdict;

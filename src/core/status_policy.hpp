@@ -13,6 +13,13 @@ namespace norikv::core {
 /// Whether a request changes the server. Not the same as idempotent: a repeated put writes again.
 enum class Effect : std::uint8_t { read, write };
 
+/// Whether a method only reads. Administration counts as writing: its outcome can be unknown.
+[[nodiscard]] constexpr Effect effect_of(wire::Method method) {
+  const bool reads =
+      method == wire::Method::get || method == wire::Method::vector_search || method == wire::Method::vector_get;
+  return reads ? Effect::read : Effect::write;
+}
+
 /// What a failed attempt means for the operation.
 enum class Failure : std::uint8_t {
   not_leader,     ///< The node does not lead the shard. Not applied.
@@ -32,13 +39,16 @@ struct Verdict {
   bool node_answered = false;    ///< The server itself spoke, not the transport.
   std::string detail;            ///< The server's or transport's words.
   std::optional<VersionMismatch> mismatch;
-  Duration pause{0};  ///< The server asks not to come back earlier (`grpc-retry-pushback-ms`).
+  std::string leader;  ///< Who leads the shard, if the text says so.
+  Duration pause{0};   ///< The server asks not to come back earlier (`grpc-retry-pushback-ms`).
 };
 
 /// Classifies a reply with a status other than OK, by the table of the server's texts. For a write every code that is
 /// not one of the server's definite refusals leaves the outcome unknown, unless the transport knows that the request
 /// was not processed.
 [[nodiscard]] Verdict classify(const Reply& reply, Effect effect);
+/// The same, with what the services of vectors and administration say in ways of their own.
+[[nodiscard]] Verdict classify(const Reply& reply, wire::Method method);
 
 /// The verdict on an OK reply that is missing or does not decode.
 [[nodiscard]] Verdict malformed(std::string detail, Effect effect);

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 
+#include <norikv/routing.hpp>
+
 #include "norikv.pb.h"
+#include "wire/vectors.hpp"
 
 namespace norikv::test {
 
@@ -23,6 +26,20 @@ Answer found(std::string value, std::uint64_t index) {
   v1::GetResponse reply;
   reply.set_value(std::move(value));
   reply.mutable_version()->set_index(index);
+  return ok(reply.SerializeAsString());
+}
+
+Answer inserted(std::uint64_t index) {
+  v1::VectorInsertResponse reply;
+  reply.set_inserted(true);
+  reply.mutable_version()->set_index(index);
+  return ok(reply.SerializeAsString());
+}
+
+Answer shard_info(std::uint32_t shard) {
+  v1::ShardInfo reply;
+  reply.set_id(shard);
+  reply.add_replicas()->set_leader(true);
   return ok(reply.SerializeAsString());
 }
 
@@ -62,7 +79,40 @@ Submitted Script::get(std::uint32_t shard, Read read) {
   return submit(std::move(request), read.timeout, key);
 }
 
-// The key of an operation is its id: a request on the wire tells whom it is about.
+Submitted Script::insert_vector(Write write) {
+  core::Request request;
+  request.method = an_insert;
+  request.has_idempotency_key = write.idempotent || write.users_idempotency;
+  request.user_idempotency_key = write.users_idempotency;
+  const std::string name = std::to_string(submitted_.size() + 1);
+  const float vector[] = {1};
+  request.payload = std::make_shared<const std::string>(
+      wire::encode(wire::InsertRequest{name, "id", vector, request.has_idempotency_key ? "token " + name : ""}));
+  return submit(std::move(request), write.timeout, name);
+}
+
+Submitted Script::read_vectors(wire::Method method, Read read) {
+  core::Request request;
+  request.method = method;
+  request.consistency = read.consistency;
+  request.consistency_text = read.text;
+  const std::string name = std::to_string(submitted_.size() + 1);
+  const float query[] = {1};
+  request.payload =
+      std::make_shared<const std::string>(method == a_search ? wire::encode(wire::SearchRequest{name, query, 1, false})
+                                                             : wire::encode(wire::GetVectorRequest{name, "id"}));
+  return submit(std::move(request), read.timeout, name);
+}
+
+Submitted Script::administer(wire::Method method, std::uint32_t shard, Duration timeout) {
+  core::Request request;
+  request.method = method;
+  request.shard = shard;
+  request.payload = std::make_shared<const std::string>(wire::encode(wire::ShardRequest{shard, {}}));
+  return submit(std::move(request), timeout, std::to_string(submitted_.size() + 1));
+}
+
+// The key (of vectors: the namespace) of an operation is its id: a request on the wire tells whom it is about.
 Submitted Script::submit(core::Request request, Duration timeout, std::string key) {
   Submitted submitted;
   Submitted::State& state = *submitted.state_;
@@ -91,11 +141,22 @@ core::Callback Script::callback_of(const Submitted& submitted) {
     if (state->then) state->then();
   };
   const auto keep_version = [](auto& state, auto& value) { state.version = value.version; };
+  const auto keep_nothing = [](auto&, auto&) {};
   switch (submitted.state_->method) {
     case a_put:
       return PutCallback{[=](Result<Written> result) { tell_once(result, keep_version); }};
     case a_remove:
       return RemoveCallback{[=](Result<Removed> result) { tell_once(result, keep_version); }};
+    case an_insert:
+      return VectorInsertedCallback{[=](Result<VectorInserted> result) { tell_once(result, keep_version); }};
+    case a_search:
+      return VectorSearchCallback{[=](Result<VectorMatches> result) { tell_once(result, keep_nothing); }};
+    case a_vector_get:
+      return VectorGetCallback{
+          [=](Result<std::optional<std::vector<float>>> result) { tell_once(result, keep_nothing); }};
+    case a_snapshot:
+    case a_transfer:
+      return ShardInfoCallback{[=](Result<ShardInfo> result) { tell_once(result, keep_nothing); }};
     default:
       return GetCallback{[=](Result<std::optional<Entry>> result) {
         tell_once(result, [](auto& state, auto& entry) { state.entry = std::move(entry); });
@@ -250,21 +311,53 @@ void Script::settle() {
   settling_ = false;
 }
 
+// Whom a request is about; none for a search that asks for a key of nobody.
+core::OpId Script::about(const core::Call& call) const {
+  if (wire::is_admin(call.method)) {
+    v1::ShardInfo request;
+    REQUIRE(request.ParseFromString(*call.payload));
+    for (const Submitted& each : submitted_) {
+      if (each.pending() && each.state_->method == call.method && each.state_->shard == request.id()) return each.id();
+    }
+    FAIL("nobody asked about this shard");
+  }
+  v1::GetRequest request;  // the key, and the namespace, is the same field in all requests
+  REQUIRE(request.ParseFromString(wire::encode_get_of(*call.payload)));
+  const std::string& key = request.key();
+  if (!key.empty() && key.find_first_not_of("0123456789") == std::string::npos) return core::OpId{std::stoull(key)};
+  REQUIRE(call.method == a_get);
+  REQUIRE(shard_of(key, options_.total_shards) == 0);
+  return core::OpId{};
+}
+
+std::string Script::level_of(const core::Call& call) {
+  const auto parsed = [&](auto message) {
+    REQUIRE(message.ParseFromString(*call.payload + call.suffix));
+    return message.consistency();
+  };
+  if (call.method == a_get) return parsed(v1::GetRequest());
+  if (call.method == a_search) return parsed(v1::VectorSearchRequest());
+  if (call.method == a_vector_get) return parsed(v1::VectorGetRequest());
+  REQUIRE(call.suffix.empty());
+  return {};
+}
+
 void Script::carry_out(core::Action action) {
   if (auto* call = std::get_if<core::Call>(&action)) {
-    v1::GetRequest request;  // the key is the same field in all three requests; get ignores the others
-    REQUIRE(request.ParseFromString(call->method == a_get ? *call->payload + call->suffix
-                                                          : wire::encode_get_of(*call->payload)));
     OnWire entry;
     entry.id = call->id;
     entry.method = call->method;
-    entry.about = core::OpId{std::stoull(request.key())};
-    entry.level = request.consistency();
-    const Submitted::State& state = *submitted_.at(std::stoull(request.key()) - 1).state_;
-    entry.shard = state.shard;
-    // Gets that need a leader ask for it themselves; a probe is sent for all others.
-    const bool of_leaders = entry.level.empty() || entry.level == "lease";
-    entry.probe = call->method == a_get && (state.method != a_get || (of_leaders && !state.proves_leader));
+    entry.level = level_of(*call);
+    entry.about = about(*call);
+    if (entry.about == core::OpId{}) {
+      entry.probe = true;  // for a vector, by a key that is nobody's
+    } else {
+      const Submitted::State& state = *submitted_.at(static_cast<std::uint64_t>(entry.about) - 1).state_;
+      entry.shard = state.shard;
+      // Gets that need a leader ask for it themselves; a probe is sent for all others.
+      const bool of_leaders = entry.level.empty() || entry.level == "lease";
+      entry.probe = call->method == a_get && (state.method != a_get || (of_leaders && !state.proves_leader));
+    }
     for (const auto& [key, value] : call->metadata) {
       if (key == "authorization") entry.token = value;
     }
@@ -294,43 +387,34 @@ void Script::carry_out(core::Action action) {
 
 /// No request starts out of time, for an operation that has ended, or beside another write of a lane.
 void Script::check_start(const core::Call& call, const OnWire& request) const {
-  const Submitted::State& state = *submitted_.at(static_cast<std::uint64_t>(request.about) - 1).state_;
   REQUIRE(call.deadline > now_);
+  if (request.about == core::OpId{}) return;
+  const Submitted::State& state = *submitted_.at(static_cast<std::uint64_t>(request.about) - 1).state_;
   if (!request.probe) {
     REQUIRE(state.told == 0);
     REQUIRE(call.deadline <= state.deadline);
   }
-  if (call.method == a_get) {
+  if (core::effect_of(call.method) == core::Effect::read) {
     REQUIRE(call.deadline <= now_ + options_.retry.attempt_timeout);
   } else {
     REQUIRE(call.method == state.method);
     std::uint32_t writes = 0;
+    bool exclusive = wire::is_admin(call.method);
     for (const auto& [id, other] : on_wire_) {
-      if (other.method != a_get && other.shard == request.shard) ++writes;
+      if (core::effect_of(other.method) == core::Effect::read || other.shard != request.shard ||
+          wire::is_vector(other.method) != wire::is_vector(call.method))
+        continue;
+      ++writes;
+      exclusive = exclusive || wire::is_admin(other.method);
     }
-    const std::uint32_t limit = options_.writes.in_flight_per_shard;
+    const std::uint32_t limit = exclusive ? 1 : options_.writes.in_flight_per_shard;
     REQUIRE((limit == 0 || writes < limit));
   }
 }
 
 void Script::tell(core::Completion completion) {
-  std::visit(
-      [&](auto& callback) {
-        using Kind = std::decay_t<decltype(callback)>;
-        if constexpr (std::is_same_v<Kind, PutCallback>) {
-          callback(
-              completion.outcome.map([](const core::Success& success) { return Written{std::get<Version>(success)}; }));
-        } else if constexpr (std::is_same_v<Kind, RemoveCallback>) {
-          callback(
-              completion.outcome.map([](const core::Success& success) { return Removed{std::get<Version>(success)}; }));
-        } else if constexpr (std::is_same_v<Kind, GetCallback>) {
-          callback(completion.outcome.map(
-              [](const core::Success& success) { return std::get<std::optional<Entry>>(success); }));
-        } else {
-          FAIL("a completion without a callback");
-        }
-      },
-      completion.callback);
+  REQUIRE_FALSE(std::holds_alternative<std::monostate>(completion.callback));
+  core::tell(completion.callback, std::move(completion.outcome));
 }
 
 /// Each event begins where the last one ended, as a whole and for each shard.

@@ -28,6 +28,11 @@ using core::Sent;
 inline constexpr wire::Method a_put = wire::Method::put;
 inline constexpr wire::Method a_get = wire::Method::get;
 inline constexpr wire::Method a_remove = wire::Method::remove;
+inline constexpr wire::Method an_insert = wire::Method::vector_insert;
+inline constexpr wire::Method a_search = wire::Method::vector_search;
+inline constexpr wire::Method a_vector_get = wire::Method::vector_get;
+inline constexpr wire::Method a_snapshot = wire::Method::snapshot_shard;
+inline constexpr wire::Method a_transfer = wire::Method::transfer_shard;
 
 // -- Who is there ----------------------------------------------------------------------------------------------------
 
@@ -68,6 +73,9 @@ Answer written(std::uint64_t index);
 Answer removed(std::uint64_t index);
 Answer found(std::string value, std::uint64_t index = 1);
 inline Answer missing() { return ok(""); }
+Answer inserted(std::uint64_t index);
+Answer shard_info(std::uint32_t shard);
+inline Answer no_matches() { return ok(""); }
 inline Answer garbage() { return ok("\xff\xff\xff"); }
 inline Answer no_message() { return {}; }
 inline Answer not_leader(std::string hint = {}) {
@@ -193,6 +201,15 @@ class Script {
   Submitted put(std::uint32_t shard, Write write = {}) { return submit(a_put, shard, write); }
   Submitted remove(std::uint32_t shard, Write write = {}) { return submit(a_remove, shard, write); }
   Submitted get(std::uint32_t shard, Read read = {});
+  Submitted insert_vector(Write write = {});
+  Submitted search_vectors(Read read = {}) { return read_vectors(a_search, std::move(read)); }
+  Submitted get_vector(Read read = {}) { return read_vectors(a_vector_get, std::move(read)); }
+  Submitted snapshot(std::uint32_t shard, Duration timeout = std::chrono::seconds{5}) {
+    return administer(a_snapshot, shard, timeout);
+  }
+  Submitted transfer(std::uint32_t shard, Duration timeout = std::chrono::seconds{5}) {
+    return administer(a_transfer, shard, timeout);
+  }
   void cancel(const Submitted& operation) {
     session_.cancel(operation.id(), now_);
     settle();
@@ -260,6 +277,10 @@ class Script {
  private:
   Submitted submit(wire::Method method, std::uint32_t shard, const Write& write);
   Submitted submit(core::Request request, Duration timeout, std::string key);
+  Submitted read_vectors(wire::Method method, Read read);
+  Submitted administer(wire::Method method, std::uint32_t shard, Duration timeout);
+  [[nodiscard]] core::OpId about(const core::Call& call) const;
+  [[nodiscard]] static std::string level_of(const core::Call& call);
   core::Callback callback_of(const Submitted& submitted);
   void settle();
   void carry_out(core::Action action);
