@@ -91,6 +91,10 @@ Entry serve_entry(CLI::App& program) {
       add_text(app, "--port", "P", "Of the first node, the others follow [7447]; 0: any free ports");
   const CLI::Option* profile = add_text(app, "--profile", "NAME", "norikv [default] or replicated");
   const CLI::Option* delay = add_flag(app, "--commit-delay", "Writes take 50 to 150 ms, as on the real server");
+  const CLI::Option* cert = add_text(app, "--tls-cert", "FILE", "Serve TLS with this certificate");
+  const CLI::Option* key = add_text(app, "--tls-key", "FILE", "The key of --tls-cert");
+  const CLI::Option* client_ca = add_text(app, "--tls-client-ca", "FILE", "Let in only clients of these authorities");
+  const CLI::Option* token = add_text(app, "--token", "TEXT", "Ask every request for this token");
   SharedOptions own;
   own.shards = add_text(app, "--shards", "S", "How many shards [NORIKV_SHARDS; 1024]");
   own.add_json(app);
@@ -98,6 +102,9 @@ Entry serve_entry(CLI::App& program) {
       &app, own, [=](const Settings& settings) -> Command {
         if (is_given(settings.program().nodes)) {
           throw UsageError{"--nodes before serve names addresses: write serve --nodes N for a number of nodes"};
+        }
+        if (settings.program().asks_for_security()) {
+          throw UsageError{"--tls and --token before serve are for clients: write them after serve"};
         }
         testing::ClusterConfig config;
         config.total_shards = settings.shards(own);
@@ -112,7 +119,10 @@ Entry serve_entry(CLI::App& program) {
         if (config.port != 0 && config.port + config.nodes - 1 > 65'535) {
           throw UsageError{fmt::format("--port: {} nodes from port {} on pass port 65535", config.nodes, config.port)};
         }
-        return Serve{config};
+        if (is_given(cert) != is_given(key)) throw UsageError{"--tls-cert and --tls-key go together"};
+        if (is_given(client_ca) && !is_given(cert)) throw UsageError{"--tls-client-ca needs --tls-cert and --tls-key"};
+        if (const auto text = given(token)) config.tokens = testing::RequiredTokens{{*text}};
+        return Serve{config, given(cert).value_or(""), given(key).value_or(""), given(client_ca).value_or("")};
       }};
 }
 

@@ -52,6 +52,10 @@ struct Watch {
 
 struct Serve {
   testing::ClusterConfig config;
+  // Files; empty = none.
+  std::string tls_cert{};
+  std::string tls_key{};
+  std::string tls_client_ca{};
 };
 
 struct Shard {

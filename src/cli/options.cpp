@@ -1,5 +1,7 @@
 #include "cli/options.hpp"
 
+#include <algorithm>
+
 #include <norikv/options.hpp>
 
 namespace norikv::cli {
@@ -48,6 +50,11 @@ void SharedOptions::add_security(CLI::App& app) {
   token = add_text(app, "--token", "TEXT", "A token to send [NORIKV_TOKEN]; the list of processes shows it");
   token_file = add_text(app, "--token-file", "FILE", "A file with the token to send");
   token_in_plaintext = add_flag(app, "--token-in-plaintext", "Send the token without TLS");
+}
+
+bool SharedOptions::asks_for_security() const {
+  const auto all = {tls, tls_ca, tls_cert, tls_key, tls_server_name, token, token_file, token_in_plaintext};
+  return std::any_of(all.begin(), all.end(), is_given);
 }
 
 SharedOptions SharedOptions::all(CLI::App& app) {

@@ -55,6 +55,8 @@ struct SharedOptions {
   void add_timeout(CLI::App& app);
   void add_json(CLI::App& app);
   void add_security(CLI::App& app);
+  /// Whether any of those is given.
+  [[nodiscard]] bool asks_for_security() const;
   /// All of them.
   static SharedOptions all(CLI::App& app);
 };

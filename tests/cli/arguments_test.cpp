@@ -87,6 +87,20 @@ TEST_CASE("TLS is used when one of its options is given") {
   CHECK(contains(complaint({"get", "k", "--tls-ca", ""}), "--tls-ca"));
 }
 
+TEST_CASE("serve takes certificates in pairs, and a token") {
+  const auto serve =
+      parsed<Serve>({"serve", "--tls-cert", "c", "--tls-key", "k", "--tls-client-ca", "a", "--token", "abc"});
+  CHECK(serve.tls_cert == "c");
+  CHECK(serve.tls_key == "k");
+  CHECK(serve.tls_client_ca == "a");
+  REQUIRE(serve.config.tokens);
+  CHECK(serve.config.tokens->accepted == Words{"abc"});
+  CHECK_FALSE(parsed<Serve>({"serve"}).config.tokens);
+  CHECK(contains(complaint({"serve", "--tls-cert", "c"}), "--tls-key"));
+  CHECK(contains(complaint({"serve", "--tls-client-ca", "a"}), "--tls-cert"));
+  CHECK(contains(complaint({"--tls-ca", "a", "serve"}), "after serve"));
+}
+
 TEST_CASE("a token comes from an option, a file or the environment") {
   CHECK(parsed<Get>({"get", "k", "--tls", "--token", "abc"}).target.token == "abc");
   CHECK(parsed<Get>({"--token-file", "f", "--tls", "get", "k"}).target.token_file == "f");

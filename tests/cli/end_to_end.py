@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import unittest
@@ -603,6 +604,56 @@ class Serve(Case):
                 self.assertEqual((code, stderr), (0, ""))
                 watch.line_with("shard 309: ")  # its shard of 1024, and no warning
                 self.assertEqual(watch.end(signal.SIGINT)[2], "")
+
+
+class Security(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        for name in ("node", "other"):  # each is its own authority
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                            "-keyout", cls.file(name + ".key"), "-out", cls.file(name + ".pem"), "-subj", "/CN=" + name,
+                            "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"], check=True, capture_output=True)
+        Path(cls.file("token")).write_text("abc\n")
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.folder.cleanup()
+
+    @classmethod
+    def file(cls, name):
+        return os.path.join(cls.folder.name, name)
+
+    def test_both(self):
+        """a server with a certificate and a token serves those who have both"""
+        with serving("--tls-cert", self.file("node.pem"), "--tls-key", self.file("node.key"), "--token", "abc") as server:
+            good = [*server.options, "--tls-ca", self.file("node.pem")]
+            self.assertEqual(run("put", *good, "k", "v", "--token-file", self.file("token"))[0], 0)
+            self.assertEqual(run("get", *good, "k", NORIKV_TOKEN="abc")[:2], (0, b"v"))
+            code, out, err = run("get", *good, "k", "--token", "secret-wrong")
+            self.assertEqual((code, out), (4, b""))
+            self.assertIn("unauthenticated", err)
+            self.assertNotIn("secret", err)
+
+    def test_failures(self):
+        """what keeps TLS from working is told in the names of the options"""
+        with serving("--tls-cert", self.file("node.pem"), "--tls-key", self.file("node.key")) as server:
+            quick = [*server.options, "--timeout", "500ms", "k"]
+            for options, words in [([], "--tls is not set"), (["--tls-ca", self.file("other.pem")], "not signed by --tls-ca"),
+                                   (["--tls-ca", self.file("node.pem"), "--tls-server-name", "elsewhere"], "--tls-server-name")]:
+                code, _, err = run("get", *quick, *options, GRPC_VERBOSITY="NONE")
+                self.assertEqual(code, 3, err)
+                self.assertIn(words, err)
+            code, _, err = run("get", *quick, "--tls-ca", self.file("missing.pem"))
+            self.assertEqual(code, 2)
+            self.assertIn("--tls-ca can't read the file", err)
+
+    def test_serve(self):
+        """certificates that can't be right end serve with a word about them"""
+        for cert, key, words in [("missing.pem", "node.key", "--tls-cert"), ("node.pem", "other.key", "key")]:
+            code, _, err = run("serve", "--port", "0", "--tls-cert", self.file(cert), "--tls-key", self.file(key))
+            self.assertEqual(code, 2, err)
+            self.assertIn(words, err)
 
 
 if __name__ == "__main__":
