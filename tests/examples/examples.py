@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import unittest
+import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,6 +72,22 @@ class Examples(unittest.TestCase):
             shell = subprocess.run([norikv, "get", "user:alice"], capture_output=True, timeout=PATIENCE,
                                    env=environment({"NORIKV_NODES": node}))
             self.assertEqual((shell.returncode, shell.stdout), (0, b"hello"))
+
+    def test_metrics(self):
+        """the metrics example is scraped over HTTP, and what Prometheus would read has its ten puts"""
+        if not (programs / "example_metrics").exists():
+            self.skipTest("there is no prometheus-cpp")
+        with subprocess.Popen([programs / "example_metrics"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                              env=environment({})) as service:
+            address = service.stdout.readline().strip()
+            self.assertRegex(address, r"^http://127\.0\.0\.1:\d+/metrics$")
+            direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+            with direct.open(address, timeout=PATIENCE) as answer:
+                text = answer.read().decode()
+            service.stdin.close()
+            self.assertEqual(service.wait(PATIENCE), 0)
+        self.assertRegex(text, r'norikv_client_operations_total\{client="orders",kind="put",outcome="ok"\} 10\b')
+        self.assertIn("# TYPE norikv_client_operation_duration_seconds histogram", text)
 
     def test_quickstart_alone(self):
         """the quickstart without a server says why it ends, and fails"""
