@@ -170,8 +170,10 @@ void Session::remove_node(std::size_t node, TimePoint now) {
 
 void Session::node_answered(std::size_t node, TimePoint now) {
   nodes_[node].silent_calls = 0;
-  router_.breaker(node).on_answer();
-  if (observable) count_breaker(node);
+  Breaker& breaker = router_.breaker(node);
+  const bool was_closed = breaker.state() == Breaker::State::closed;
+  breaker.on_answer();
+  if (!was_closed) count_breaker(node);
   apply(cluster_.on_health(node, NodeHealth::up, "answer of " + cluster_.address(node)), now);
 }
 

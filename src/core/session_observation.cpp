@@ -122,7 +122,6 @@ void Session::count_sent(const CallRecord& call) {
   const Node& node = nodes_[call.node];
   node.counters->attempts.add();
   node.counters->in_flight.set(node.on_wire);
-  count_breaker(call.node);
 }
 
 void Session::count_come_home(const CallRecord& call) {

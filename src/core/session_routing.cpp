@@ -83,7 +83,10 @@ void Session::launch(RequestOp& op, std::size_t node, AttemptReason reason, Time
                                        ++op.launched, false, false, now, token, TimerId{}})
           .first->second;
   ++nodes_[node].on_wire;
-  router_.breaker(node).on_sent(now);
+  if (Breaker& breaker = router_.breaker(node); breaker.state() != Breaker::State::closed) {
+    breaker.on_sent(now);
+    count_breaker(node);
+  }
   if (observable) count_sent(record);
   if (observed()) observe_attempt(op, record, reason);
   counters_.attempts.add();
