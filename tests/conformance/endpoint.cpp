@@ -74,9 +74,12 @@ Endpoint::Endpoint() : run_(random_hex()) {
     return;
   }
   const Own own = own_cluster();
-  own_ = std::make_unique<Cluster>(start({.nodes = own.profile == Profile::replicated ? 3u : 1u,
-                                          .total_shards = shards.empty() ? 4 : shard_count(shards),
-                                          .profile = own.profile}));
+  own_ =
+      std::make_unique<Cluster>(start({.nodes = own.profile == Profile::replicated ? 3u : 1u,
+                                       .total_shards = shards.empty() ? 4 : shard_count(shards),
+                                       .profile = own.profile,
+                                       .vectors = own.profile == Profile::replicated ? testing::VectorService::working
+                                                                                     : testing::VectorService::none}));
   nodes_ = own_->addresses();
   total_shards_ = own_->config().total_shards;
   restarted_ = own.restarted;
@@ -141,6 +144,7 @@ bool Endpoint::may_lack(Feature feature) const {
     case Feature::several_nodes:
     case Feature::leader_hints:
     case Feature::atomic_conditions:
+    case Feature::vectors:
       return !replicated;
     case Feature::several_shards:
       return total_shards_ == 1;

@@ -24,6 +24,7 @@ enum class Feature : std::uint8_t {
   leader_hints,       ///< A node that refuses names the leader.
   atomic_conditions,  ///< Of two conditional writes at the same time one fails.
   common_versions,    ///< Put and get tell the same version.
+  vectors,            ///< The Vector service, all of it.
 };
 
 /// The server under test. With NORIKV_TEST_NODES that is somebody else's; NORIKV_TEST_SHARDS is its number of shards,
