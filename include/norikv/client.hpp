@@ -16,6 +16,7 @@
 #include <norikv/stats.hpp>
 #include <norikv/types.hpp>
 #include <norikv/unique_function.hpp>
+#include <norikv/update.hpp>
 
 struct uv_loop_s;
 struct uv_handle_s;
@@ -91,6 +92,18 @@ class Client {
   /// Removes `key`. Removing a missing key is a success too: the server does not say whether it was there.
   NORIKV_EXPORT Operation remove(std::string_view key, RemoveOptions options, RemoveCallback callback);
   NORIKV_EXPORT Operation remove(std::string_view key, RemoveCallback callback);
+
+  /// Reads `key`, lets `function` say what to store or to keep, and writes that on condition that the key has not
+  /// changed since; if it has, all of it again, up to `UpdateOptions::max_rounds` times. One timeout covers all rounds.
+  /// Updates, and other writes that look first, work on a key one after the other. A key that is missing is written
+  /// without condition: the server has none for it, so another client's first write in between is overwritten.
+  /// After an attempt with an unknown outcome it stops with `maybe_applied` instead of applying `function` to its own
+  /// result. Today's server compares and writes in two steps: updates of other clients at the same moment can be lost.
+  /// Errors: as `put`, and `precondition_failed` when no round succeeded; `invalid_argument` for what `function` wants
+  /// to store.
+  NORIKV_EXPORT Operation update(std::string_view key, UpdateOptions options, UpdateFunction function,
+                                 UpdateCallback callback);
+  NORIKV_EXPORT Operation update(std::string_view key, UpdateFunction function, UpdateCallback callback);
 
   /// The Vector service: include `norikv/vectors.hpp`. Today's server does not have it.
   [[nodiscard]] NORIKV_EXPORT Vectors vectors() const;

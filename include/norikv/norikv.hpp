@@ -13,5 +13,6 @@
 #include <norikv/stats.hpp>
 #include <norikv/types.hpp>
 #include <norikv/unique_function.hpp>
+#include <norikv/update.hpp>
 #include <norikv/vectors.hpp>
 #include <norikv/version.hpp>

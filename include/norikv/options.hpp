@@ -183,7 +183,7 @@ struct PutOptions {
   /// The key disappears this long after the server applied the write. Positive; under 1 ms rounds up. The server loses
   /// it when it flushes or restarts.
   std::optional<Duration> ttl{};
-  std::optional<Precondition> precondition{};  ///< See `at(version)`.
+  std::optional<Precondition> precondition{};  ///< `at(version)` or `absent`.
   IdempotencyKey idempotency_key{};            ///< Text or `automatic`.
 };
 
@@ -196,11 +196,24 @@ struct GetOptions {
   std::optional<std::string> consistency_text{};
 };
 
-/// Options of one `remove`. Today's server ignores conditions on removes, so there is none.
+/// Options of one `remove`.
 struct RemoveOptions {
-  std::optional<Duration> timeout{};    ///< Instead of ClientOptions::timeout; positive.
+  std::optional<Duration> timeout{};           ///< Instead of ClientOptions::timeout; positive.
+  std::optional<TimePoint> deadline{};         ///< An absolute end; the earlier of the two counts.
+  IdempotencyKey idempotency_key{};            ///< Text or `automatic`.
+  std::optional<Precondition> precondition{};  ///< `at(version)`; needs `unenforced`.
+  /// Today's server ignores conditions on removes. With this the client reads the key, compares, and then removes; it
+  /// sends the condition along for servers to come. Another client can write in between, and what it wrote is removed.
+  bool unenforced = false;
+};
+
+/// Options of one `update`.
+struct UpdateOptions {
+  std::optional<Duration> timeout{};    ///< For all rounds, instead of ClientOptions::timeout; positive.
   std::optional<TimePoint> deadline{};  ///< An absolute end; the earlier of the two counts.
-  IdempotencyKey idempotency_key{};     ///< Text or `automatic`.
+  /// How often the update function may run; at least 1. The last mismatch ends the update with `precondition_failed`.
+  std::uint32_t max_rounds = 8;
+  IdempotencyKey idempotency_key{};  ///< `automatic` or none: each round stores something else.
 };
 
 /// How many nodes `wait_ready` waits for.

@@ -69,15 +69,21 @@ enum class Consistency : std::uint8_t {
   return "unknown";
 }
 
-/// A condition on a write; made by `at(version)`.
+/// A condition on a write; made by `at(version)`, or `absent`.
 struct Precondition {
   std::optional<Version> version;  ///< The key must be there with exactly this version.
+  bool is_absent = false;          ///< The key must not be there.
 };
 
 /// The write takes effect only if the key is there with this version. Take it from a `get`: the version that a put
 /// returned stops matching after a server restart. Today's server compares and writes in two steps: two conditional
 /// writes that run at the same time from different clients can both succeed.
-[[nodiscard]] constexpr Precondition at(Version version) noexcept { return Precondition{version}; }
+[[nodiscard]] constexpr Precondition at(Version version) noexcept { return Precondition{version, false}; }
+
+/// The write takes effect only if the key is missing. The server has no such condition, so the client reads the key and
+/// then writes, and no other write of this client comes in between (unless `WriteOptions` let them overlap; two
+/// operations that look first never do). A write of another client can: then both succeed, and the later one stays.
+inline constexpr Precondition absent{std::nullopt, true};
 
 /// Tag for `IdempotencyKey`: a fresh random one.
 struct Automatic {};

@@ -90,6 +90,16 @@ Operation Client::remove(std::string_view key, RemoveOptions options, RemoveCall
 
 Operation Client::remove(std::string_view key, RemoveCallback callback) { return remove(key, {}, std::move(callback)); }
 
+Operation Client::update(std::string_view key, UpdateOptions options, UpdateFunction function,
+                         UpdateCallback callback) {
+  if (impl_ == nullptr) return fail_closed(callback), Operation{};
+  return {impl_->core, impl_->core->update(key, std::move(options), std::move(function), std::move(callback))};
+}
+
+Operation Client::update(std::string_view key, UpdateFunction function, UpdateCallback callback) {
+  return update(key, {}, std::move(function), std::move(callback));
+}
+
 Result<void> Client::set_nodes(std::vector<std::string> nodes) {
   if (impl_ == nullptr) return tl::make_unexpected(client::make_error(ErrorCode::closed, "the client was moved from"));
   return impl_->core->set_nodes(std::move(nodes));

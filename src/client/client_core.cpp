@@ -178,6 +178,16 @@ void ClientCore::deliver(core::Deferred& deferred) {
   if (deferred.task) deferred.task();
 }
 
+void ClientCore::deliver(core::Decide& decide) {
+  if (session_.undecided(decide.operation) == nullptr) return;
+  Result<Change> change = decide.update(decide.found);
+  core::Ticket* ticket = session_.undecided(decide.operation);  // the function may have cancelled the operation
+  if (ticket != nullptr && change->value()) admission_.grow(*ticket, change->value()->size());
+  if (std::optional<Error> wrong = client::check_change(*change)) change = tl::make_unexpected(std::move(*wrong));
+  const std::string key = decide.wants_idempotency_key ? util::random_token() : std::string{};
+  session_.on_decided(std::move(decide), std::move(change), key, now());
+}
+
 void ClientCore::deliver(TopologyEvent& event) {
   for (const LeaderChange& change : event.leaders_changed) {
     log(LogLevel::debug, [&] {

@@ -35,6 +35,7 @@ class ClientCore final : public std::enable_shared_from_this<ClientCore>,
   std::uint64_t put(std::string_view key, std::string_view value, PutOptions options, PutCallback callback);
   std::uint64_t get(std::string_view key, GetOptions options, GetCallback callback);
   std::uint64_t remove(std::string_view key, RemoveOptions options, RemoveCallback callback);
+  std::uint64_t update(std::string_view key, UpdateOptions options, UpdateFunction function, UpdateCallback callback);
   // client_core_services.cpp
   std::uint64_t create_index(std::string_view name, const VectorIndex& index, VectorWriteOptions options,
                              IndexCreatedCallback callback);
@@ -117,6 +118,7 @@ class ClientCore final : public std::enable_shared_from_this<ClientCore>,
   void deliver(core::Completion& completion);
   void deliver(core::ReadyResult& ready);
   void deliver(core::Deferred& deferred);
+  void deliver(core::Decide& decide);
   void deliver(TopologyEvent& event);
   void deliver(ConnectionEvent& event);
   void deliver(WarningEvent& event);

@@ -11,26 +11,36 @@
 
 // From the user's call, on any thread, to the session.
 namespace norikv::detail {
+namespace {
+
+core::Conditional look_first(core::Conditional::Kind kind, std::string_view key) {
+  core::Conditional conditional;
+  conditional.kind = kind;
+  conditional.key = key;
+  conditional.look = std::make_shared<const std::string>(wire::encode_get(key));
+  return conditional;
+}
+
+}  // namespace
 
 std::uint64_t ClientCore::put(std::string_view key, std::string_view value, PutOptions options, PutCallback callback) {
   core::Request request;
   request.method = wire::Method::put;
   request.shard = shard_of(key, options_.total_shards);
-  set_idempotency(request, options.idempotency_key);
-  request.ticket.bytes = key.size() + value.size() + options.idempotency_key.text().size();
-  const std::optional<Version> expected = options.precondition ? options.precondition->version : std::nullopt;
-  request.expected = expected;
+  const IdempotencyKey idempotency_key = key_of(options.idempotency_key, options_.writes);
+  set_idempotency(request, idempotency_key);
+  request.ticket.bytes = key.size() + value.size() + idempotency_key.text().size();
+  const Precondition precondition = options.precondition.value_or(Precondition{});
+  request.expected = precondition.version;
   std::optional<Error> wrong = client::check_key(key);
   if (!wrong) wrong = client::check_value(value);
-  if (!wrong) wrong = client::check_ttl(options.ttl);
-  if (!wrong && options.precondition && !options.precondition->version) {
-    wrong = client::make_error(ErrorCode::invalid_argument,
-                               "PutOptions::precondition has no version; use norikv::at(version)");
-  }
-  if (!wrong) wrong = client::check_text("PutOptions::idempotency_key", options.idempotency_key.text());
+  if (!wrong) wrong = client::check_ttl("PutOptions::ttl", options.ttl);
+  if (!wrong && options.precondition) wrong = client::check_precondition("PutOptions::precondition", precondition);
+  if (!wrong) wrong = client::check_text("PutOptions::idempotency_key", idempotency_key.text());
+  if (!wrong && precondition.is_absent) request.conditional = look_first(core::Conditional::Kind::absent, key);
   const auto encode = [&] {
-    return wire::encode(wire::PutRequest{key, value, client::ttl_in_milliseconds(options.ttl),
-                                         key_text(options.idempotency_key), expected});
+    return wire::encode(wire::PutRequest{key, value, wire::ttl_in_milliseconds(options.ttl), key_text(idempotency_key),
+                                         precondition.version});
   };
   return submit(std::move(request), encode, wrong,
                 client::deadline_of(options.timeout, options.deadline, options_.timeout, now()), std::move(callback));
@@ -54,13 +64,39 @@ std::uint64_t ClientCore::remove(std::string_view key, RemoveOptions options, Re
   core::Request request;
   request.method = wire::Method::remove;
   request.shard = shard_of(key, options_.total_shards);
-  set_idempotency(request, options.idempotency_key);
-  request.ticket.bytes = key.size() + options.idempotency_key.text().size();
-  const auto encode = [&] { return wire::encode(wire::RemoveRequest{key, key_text(options.idempotency_key)}); };
+  const IdempotencyKey idempotency_key = key_of(options.idempotency_key, options_.writes);
+  set_idempotency(request, idempotency_key);
+  request.ticket.bytes = key.size() + idempotency_key.text().size();
+  const Precondition precondition = options.precondition.value_or(Precondition{});
+  request.expected = precondition.version;
   std::optional<Error> wrong = client::check_key(key);
-  if (!wrong) wrong = client::check_text("RemoveOptions::idempotency_key", options.idempotency_key.text());
+  if (!wrong) wrong = client::check_text("RemoveOptions::idempotency_key", idempotency_key.text());
+  if (!wrong && options.precondition) wrong = client::check_remove_precondition(precondition, options.unenforced);
+  if (!wrong && options.precondition) request.conditional = look_first(core::Conditional::Kind::unchanged, key);
+  const auto encode = [&] {
+    return wire::encode(wire::RemoveRequest{key, key_text(idempotency_key), precondition.version});
+  };
   return submit(std::move(request), encode, wrong,
                 client::deadline_of(options.timeout, options.deadline, options_.timeout, now()), std::move(callback));
+}
+
+std::uint64_t ClientCore::update(std::string_view key, UpdateOptions options, UpdateFunction function,
+                                 UpdateCallback callback) {
+  core::Request request;
+  request.method = wire::Method::put;
+  request.purpose = OperationKind::update;
+  request.shard = shard_of(key, options_.total_shards);
+  const IdempotencyKey idempotency_key = key_of(options.idempotency_key, options_.writes);
+  set_idempotency(request, idempotency_key);
+  request.ticket.bytes = key.size();
+  std::optional<Error> wrong = client::check_key(key);
+  if (!wrong) wrong = client::check_update(options, static_cast<bool>(function));
+  request.conditional = look_first(core::Conditional::Kind::update, key);
+  request.conditional->update = std::move(function);
+  request.conditional->max_rounds = options.max_rounds;
+  return submit(
+      std::move(request), [] { return std::string{}; }, wrong,
+      client::deadline_of(options.timeout, options.deadline, options_.timeout, now()), std::move(callback));
 }
 
 void ClientCore::cancel(std::uint64_t id) {

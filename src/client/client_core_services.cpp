@@ -30,11 +30,12 @@ std::uint64_t ClientCore::write_vectors(wire::Method method, std::size_t bytes, 
   core::Request request;
   request.method = method;
   request.shard = vector_shard;
-  set_idempotency(request, options.idempotency_key);
-  request.ticket.bytes = bytes + options.idempotency_key.text().size();
-  if (!wrong) wrong = client::check_text("VectorWriteOptions::idempotency_key", options.idempotency_key.text());
+  const IdempotencyKey idempotency_key = key_of(options.idempotency_key, options_.writes);
+  set_idempotency(request, idempotency_key);
+  request.ticket.bytes = bytes + idempotency_key.text().size();
+  if (!wrong) wrong = client::check_text("VectorWriteOptions::idempotency_key", idempotency_key.text());
   return submit(
-      std::move(request), [&] { return encode(key_text(options.idempotency_key)); }, wrong,
+      std::move(request), [&] { return encode(key_text(idempotency_key)); }, wrong,
       client::deadline_of(options.timeout, options.deadline, options_.timeout, now()), std::move(callback));
 }
 

@@ -45,6 +45,11 @@ inline std::shared_ptr<const TraceContext> trace_of(const std::function<TraceCon
   return hook ? util::well_formed(hook()) : nullptr;
 }
 
+// The key an operation was given, or the one the client gives to all.
+inline IdempotencyKey key_of(const IdempotencyKey& given, const WriteOptions& options) {
+  return !given.is_set() && options.automatic_idempotency_keys ? IdempotencyKey{automatic} : given;
+}
+
 inline void set_idempotency(core::Request& request, const IdempotencyKey& key) {
   request.has_idempotency_key = key.is_set();
   request.user_idempotency_key = key.is_set() && !key.is_automatic();

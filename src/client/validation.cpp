@@ -142,10 +142,39 @@ std::optional<Error> check_value(std::string_view value) {
   return invalid("the value has " + std::to_string(value.size()) + " bytes; the server takes at most 1048576");
 }
 
-std::optional<Error> check_ttl(const std::optional<Duration>& ttl) {
+std::optional<Error> check_ttl(std::string_view field, const std::optional<Duration>& ttl) {
   Checker checker;
-  if (ttl) checker.positive("PutOptions::ttl", *ttl);
+  if (ttl) checker.positive(field, *ttl);
   return checker.take();
+}
+
+std::optional<Error> check_precondition(std::string_view field, const Precondition& precondition) {
+  if (precondition.version.has_value() != precondition.is_absent) return std::nullopt;
+  return invalid(std::string{field} + " is neither a version nor absent; use norikv::at(version) or norikv::absent");
+}
+
+std::optional<Error> check_remove_precondition(const Precondition& precondition, bool unenforced) {
+  if (!precondition.version || precondition.is_absent)
+    return invalid("RemoveOptions::precondition has no version; use norikv::at(version)");
+  if (unenforced) return std::nullopt;
+  return make_error(ErrorCode::not_supported,
+                    "the server ignores conditions on removes; RemoveOptions::unenforced = true lets the client look "
+                    "before it removes, which other clients can get in between");
+}
+
+std::optional<Error> check_update(const UpdateOptions& options, bool has_function) {
+  Checker checker;
+  if (!has_function) checker.fail("the update function is empty");
+  checker.at_least("UpdateOptions::max_rounds", options.max_rounds, 1);
+  if (!options.idempotency_key.text().empty())
+    checker.fail(
+        "UpdateOptions::idempotency_key is a text; each round stores something else, so only `automatic` fits");
+  return checker.take();
+}
+
+std::optional<Error> check_change(const Change& change) {
+  std::optional<Error> wrong = change.value() ? check_value(*change.value()) : std::nullopt;
+  return wrong ? wrong : check_ttl("Change::ttl", change.ttl());
 }
 
 std::optional<Error> check_text(std::string_view field, std::string_view text) {
@@ -160,11 +189,6 @@ Result<TimePoint> deadline_of(const std::optional<Duration>& timeout, const std:
   if (std::optional<Error> error = checker.take()) return tl::make_unexpected(std::move(*error));
   const TimePoint end = now + timeout.value_or(default_timeout);
   return deadline ? std::min(end, *deadline) : end;
-}
-
-std::uint64_t ttl_in_milliseconds(const std::optional<Duration>& ttl) {
-  if (!ttl) return 0;
-  return static_cast<std::uint64_t>(std::chrono::ceil<std::chrono::milliseconds>(*ttl).count());
 }
 
 Error make_error(ErrorCode code, std::string_view message) {

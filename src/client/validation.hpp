@@ -7,6 +7,7 @@
 
 #include <norikv/error.hpp>
 #include <norikv/options.hpp>
+#include <norikv/update.hpp>
 
 // Checks of what users hand in, as pure functions. An error is `invalid_argument` and names the field.
 namespace norikv::client {
@@ -16,7 +17,15 @@ namespace norikv::client {
 [[nodiscard]] std::optional<Error> check_nodes(const std::vector<std::string>& nodes);
 [[nodiscard]] std::optional<Error> check_key(std::string_view key);
 [[nodiscard]] std::optional<Error> check_value(std::string_view value);
-[[nodiscard]] std::optional<Error> check_ttl(const std::optional<Duration>& ttl);
+[[nodiscard]] std::optional<Error> check_ttl(std::string_view field, const std::optional<Duration>& ttl);
+
+/// A condition of a put: a version, or `absent`.
+[[nodiscard]] std::optional<Error> check_precondition(std::string_view field, const Precondition& precondition);
+/// A condition of a remove; `not_supported` unless the caller knows that the server does not enforce it.
+[[nodiscard]] std::optional<Error> check_remove_precondition(const Precondition& precondition, bool unenforced);
+[[nodiscard]] std::optional<Error> check_update(const UpdateOptions& options, bool has_function);
+/// What an update function wants to store.
+[[nodiscard]] std::optional<Error> check_change(const Change& change);
 
 /// A text that travels as a protobuf `string`: `field` names it.
 [[nodiscard]] std::optional<Error> check_text(std::string_view field, std::string_view text);
@@ -26,9 +35,6 @@ namespace norikv::client {
 [[nodiscard]] Result<TimePoint> deadline_of(const std::optional<Duration>& timeout,
                                             const std::optional<TimePoint>& deadline, Duration default_timeout,
                                             TimePoint now);
-
-/// A time to live as the wire has it: milliseconds, rounded up, because 0 means for ever.
-[[nodiscard]] std::uint64_t ttl_in_milliseconds(const std::optional<Duration>& ttl);
 
 [[nodiscard]] Error make_error(ErrorCode code, std::string_view message);
 

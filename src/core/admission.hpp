@@ -56,6 +56,15 @@ class Admission {
     if (ticket.node >= 0) give_share_back(ticket);
   }
 
+  /// [loop thread] An admitted operation turns out to be larger. It is not refused for that: its place is taken.
+  void grow(Ticket& ticket, std::size_t bytes) {
+    if (bytes <= ticket.bytes) return;
+    const std::size_t more = bytes - ticket.bytes;
+    bytes_.fetch_add(more, std::memory_order_relaxed);
+    if (ticket.node >= 0) share(ticket).bytes.fetch_add(more, std::memory_order_relaxed);
+    ticket.bytes = bytes;
+  }
+
   /// [loop thread] How many nodes there are from now on.
   void set_nodes(std::size_t nodes) { several_nodes_.store(nodes > 1, std::memory_order_relaxed); }
 

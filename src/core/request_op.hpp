@@ -13,6 +13,7 @@
 #include <norikv/vectors.hpp>
 
 #include "core/admission.hpp"
+#include "core/conditional.hpp"
 #include "core/consistency.hpp"
 #include "core/ids.hpp"
 #include "core/router.hpp"
@@ -45,6 +46,7 @@ struct Request {
   TimePoint submitted{};
   TimePoint deadline{};
   std::shared_ptr<const TraceContext> trace;  ///< Sent along with every attempt; null = none.
+  std::optional<Conditional> conditional;     ///< It reads and decides before it writes.
   std::optional<OperationKind> purpose;       ///< What it does for its caller, if the method alone does not tell.
 
   [[nodiscard]] Effect effect() const { return effect_of(method); }
@@ -61,13 +63,14 @@ struct Request {
   }
 };
 
-using Callback = std::variant<std::monostate, PutCallback, GetCallback, RemoveCallback, IndexCreatedCallback,
-                              IndexDroppedCallback, VectorInsertedCallback, VectorRemovedCallback, VectorSearchCallback,
-                              VectorGetCallback, ShardInfoCallback>;
+using Callback = std::variant<std::monostate, PutCallback, GetCallback, RemoveCallback, UpdateCallback,
+                              IndexCreatedCallback, IndexDroppedCallback, VectorInsertedCallback, VectorRemovedCallback,
+                              VectorSearchCallback, VectorGetCallback, ShardInfoCallback>;
 
-/// What a successful operation brings back: the version of a write, the entry of a read, or what a service tells.
-using Success = std::variant<Version, std::optional<Entry>, IndexCreated, IndexDropped, VectorInserted, VectorRemoved,
-                             VectorMatches, std::optional<std::vector<float>>, ShardInfo>;
+/// What a successful operation brings back: the version of a write, the entry of a read, how an update ended, or what a
+/// service tells.
+using Success = std::variant<Version, std::optional<Entry>, Updated, IndexCreated, IndexDropped, VectorInserted,
+                             VectorRemoved, VectorMatches, std::optional<std::vector<float>>, ShardInfo>;
 using Outcome = Result<Success>;
 
 /// Calls a callback with what it is meant to be given; an empty one is passed over.
@@ -85,7 +88,9 @@ class RequestOp {
       : request(std::move(what)),
         callback(std::move(whom_to_tell)),
         internal(from == Origin::session),
-        step{request.method, request.payload} {}
+        step{request.method, request.payload} {
+    if (request.conditional) step = {wire::Method::get, request.conditional->look};
+  }
 
   /// What the next attempt sends: the request itself, or a step on the way to it.
   struct Step {

@@ -40,7 +40,6 @@ void Session::start(TimePoint now) {
 
 void Session::submit(Request request, Callback callback, TimePoint now) {
   const OpId id = request.id;
-  const std::uint32_t lane = request.lane();
   auto owned = std::make_unique<RequestOp>(std::move(request), std::move(callback), RequestOp::Origin::user);
   RequestOp& op = *owned;
   op.wants_leader = !op.asks_around() && (op.uses_lane() || needs_leader(op.request.consistency));
@@ -55,19 +54,8 @@ void Session::submit(Request request, Callback callback, TimePoint now) {
   op.deadline_timer = timers_.schedule(op.request.deadline, {TimerKind::operation_deadline, number(id)});
   if (!op.uses_lane()) return route(op, now);
 
-  switch (lanes_.enter(lane, id, op.request.deadline, now, op.request.share())) {
-    case ShardLanes::Entry::started:
-      op.in_lane = true;
-      return route(op, now);
-    case ShardLanes::Entry::queued:
-      return start_from_lane(lane, now);
-    case ShardLanes::Entry::full:
-      return fail(id, ErrorCode::overloaded, "too many writes wait for this shard (WriteOptions::queued_per_shard)",
-                  now);
-    case ShardLanes::Entry::too_late:
-      return fail(id, ErrorCode::overloaded, "the writes that wait for this shard would outlast the operation's time",
-                  now);
-  }
+  const bool may_go = !op.request.conditional || key_locks_.acquire(op.request.conditional->key, id);
+  if (may_go) enter_lane(op, now);
 }
 
 void Session::wait_ready(Need need, TimePoint deadline, ReadyCallback callback) {
@@ -131,7 +119,8 @@ bool Session::busy() const {
 Session::Held Session::held() const {
   std::size_t queued = 0;
   for (const Node& node : nodes_) queued += node.queue.size();
-  return {operations_.size(), calls_.size(), discoveries_.size(), timers_.size(), collisions_.size(), queued};
+  return {operations_.size(), calls_.size(), discoveries_.size(), timers_.size(),
+          collisions_.size(), queued,        key_locks_.size()};
 }
 
 RequestOp* Session::find(OpId id) {
@@ -171,6 +160,7 @@ void Session::finish(OpId id, Outcome outcome, TimePoint now) {
     lanes_.abandon(lane, id);
     start_from_lane(lane, now);  // nobody may be left to wake up for
   }
+  leave_key(*op, now);
   settle_discovery(shard, now);
   if (op->internal) return;
 

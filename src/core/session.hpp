@@ -64,13 +64,21 @@ struct ReadyResult {
 struct Deferred {
   Task task;
 };
+/// An update asks its user what to store. The driver runs `update` with `found` unless `undecided` says that the
+/// operation has ended, and hands both back to `on_decided`.
+struct Decide {
+  OpId operation{};
+  std::optional<Entry> found;
+  UpdateFunction update;
+  bool wants_idempotency_key = false;  ///< A fresh one, for what is stored in this round.
+};
 /// For the observer, in its place before the callback that it is about.
 using Observation = std::variant<OperationStart, AttemptStart, AttemptEnd, RetryPlan, OperationEnd>;
 /// The token source has to be asked, unless nobody awaits it any more.
 struct AskToken {
   TokenCache::Ask ask;
 };
-using Delivery = std::variant<Completion, ReadyResult, Deferred, TopologyEvent, ConnectionEvent, WarningEvent,
+using Delivery = std::variant<Completion, ReadyResult, Deferred, Decide, TopologyEvent, ConnectionEvent, WarningEvent,
                               Observation, AskToken>;
 
 // What observation costs is measured against a session that is compiled without it (tests/cost).
@@ -100,6 +108,8 @@ class Session {
   void refuse(Callback callback, Error error, OperationKind kind, TimePoint now);
   /// Delivers `task` after everything that is to be delivered now.
   void defer(Task task) { deliveries_.emplace_back(Deferred{std::move(task)}); }
+  /// What the user decided, or why that can't be stored.
+  void on_decided(Decide decided, Result<Change> change, std::string_view idempotency_key, TimePoint now);
   void on_reply(Reply reply, TimePoint now);
   void on_view(WatchId id, const wire::View& view, TimePoint now);
   void on_stream_end(const StreamEnd& end, TimePoint now);
@@ -115,6 +125,11 @@ class Session {
   [[nodiscard]] std::deque<Delivery>& deliveries() { return deliveries_; }
   [[nodiscard]] std::optional<TimePoint> next_deadline() const { return timers_.next_deadline(); }
 
+  /// What admission has counted for an operation that waits for the user's decision; null if it has ended.
+  [[nodiscard]] Ticket* undecided(OpId id) {
+    RequestOp* op = find(id);
+    return op == nullptr ? nullptr : &op->request.ticket;
+  }
   /// Whether something is pending that a callback waits for.
   [[nodiscard]] bool busy() const;
   /// Whether an answer to this request for a token is of use.
@@ -124,7 +139,7 @@ class Session {
 
   /// What is kept at this moment: without topology streams all of it is 0 once everything has come home.
   struct Held {
-    std::size_t operations = 0, calls = 0, searches = 0, timers = 0, remembered_writes = 0, queued = 0;
+    std::size_t operations = 0, calls = 0, searches = 0, timers = 0, remembered_writes = 0, queued = 0, keys = 0;
   };
   [[nodiscard]] Held held() const;
 
@@ -199,6 +214,13 @@ class Session {
   void fail_all(TimePoint now);
   void count(const RequestOp& op, const Outcome& outcome, TimePoint now);
   [[nodiscard]] RequestOp* find(OpId id);
+
+  // session_conditional.cpp: writes that look first
+  void enter_lane(RequestOp& op, TimePoint now);
+  void leave_key(RequestOp& op, TimePoint now);
+  void look_again(RequestOp& op);
+  void on_looked(RequestOp& op, std::optional<Entry> found, TimePoint now);
+  [[nodiscard]] bool looks_again_after(const RequestOp& op, const Verdict& verdict) const;
 
   // session_routing.cpp: from an operation to a request
   void route(RequestOp& op, TimePoint now);
@@ -285,6 +307,7 @@ class Session {
   RetryBudget budget_;
   TokenCache tokens_;
   CollisionDetector collisions_;
+  KeyLocks key_locks_;
 
   std::unordered_map<OpId, std::unique_ptr<RequestOp>> operations_;
   std::unordered_map<CallId, CallRecord> calls_;

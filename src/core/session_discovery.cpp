@@ -51,7 +51,7 @@ void Session::start_probe(std::uint32_t shard, TimePoint now) {
   request.method = wire::Method::get;
   request.shard = shard;
   request.payload = writer != discovery.waiters.end()
-                        ? std::make_shared<const std::string>(wire::encode_get_of(*find(*writer)->request.payload))
+                        ? std::make_shared<const std::string>(wire::encode_get_of(*find(*writer)->step.payload))
                         : any_get_of(shard);
   request.submitted = now;
   request.deadline = TimePoint::max();  // it is called off when nobody waits any more

@@ -127,6 +127,11 @@ void Session::on_success(RequestOp& op, const CallRecord& call, Success success,
     apply(cluster_.on_leader_answer(shard, call.node, call.started, now), now);
     settle_discovery(shard, now);
   }
+  if (op.request.conditional && op.effect() == Effect::read) {
+    return on_looked(op, std::get<std::optional<Entry>>(std::move(success)), now);
+  }
+  if (op.request.conditional && op.request.conditional->kind == Conditional::Kind::update)
+    success = Updated{std::get<Version>(success), true, op.request.conditional->rounds};
   finish(id, std::move(success), now);
 }
 
@@ -144,7 +149,11 @@ void Session::on_failure(RequestOp& op, const CallRecord& call, const Verdict& v
   situation.settle = lanes_.lifted() ? Duration{0} : options_.writes.lane_settle;
   situation.now = now;
   situation.fraction = random_.unit();
-  const RequestOp::Decision decision = op.after(verdict, situation);
+  RequestOp::Decision decision = op.after(verdict, situation);
+  if (looks_again_after(op, verdict)) {
+    look_again(op);
+    if (verdict.code == ErrorCode::precondition_failed) decision = {RequestOp::Decision::Kind::route, now};
+  }
   // Another request of this operation may be on the wire, and then it is the one to wait for.
   if (decision.kind != RequestOp::Decision::Kind::finish && (op.probing || !op.on_wire())) {
     op.reason = hint ? AttemptReason::hint : call.given_up ? AttemptReason::moved : AttemptReason::retry;

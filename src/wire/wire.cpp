@@ -1,6 +1,7 @@
 #include "wire/wire.hpp"
 
 #include <array>
+#include <chrono>
 #include <utility>
 
 #include <google/protobuf/arena.h>
@@ -81,10 +82,16 @@ std::string encode(const PutRequest& request) {
 }
 
 std::string encode(const RemoveRequest& request) {
-  return FieldWriter(request.key.size() + request.idempotency_key.size() + 2 * max_overhead)
-      .text(pb::DeleteRequest::kKeyFieldNumber, request.key)
-      .text(pb::DeleteRequest::kIdempotencyKeyFieldNumber, request.idempotency_key)
-      .take();
+  FieldWriter writer(request.key.size() + request.idempotency_key.size() + 5 * max_overhead);
+  writer.text(pb::DeleteRequest::kKeyFieldNumber, request.key)
+      .text(pb::DeleteRequest::kIdempotencyKeyFieldNumber, request.idempotency_key);
+  if (request.if_match) writer.present(pb::DeleteRequest::kIfMatchFieldNumber, encode_version(*request.if_match));
+  return writer.take();
+}
+
+std::uint64_t ttl_in_milliseconds(const std::optional<Duration>& ttl) {
+  if (!ttl) return 0;
+  return static_cast<std::uint64_t>(std::chrono::ceil<std::chrono::milliseconds>(*ttl).count());
 }
 
 std::string encode_get(std::string_view key) {

@@ -55,6 +55,7 @@ struct PutRequest {
 struct RemoveRequest {
   std::string_view key{};
   std::string_view idempotency_key{};
+  std::optional<Version> if_match{};
 };
 
 /// A ShardInfo that asks for something: a snapshot of a shard, or that `leader` (a node's id; empty = none) leads it.
@@ -62,6 +63,9 @@ struct ShardRequest {
   std::uint32_t id = 0;
   std::string_view leader{};
 };
+
+/// A time to live as the wire has it: milliseconds, rounded up, because 0 means for ever.
+[[nodiscard]] std::uint64_t ttl_in_milliseconds(const std::optional<Duration>& ttl);
 
 [[nodiscard]] std::string encode(const PutRequest& request);
 [[nodiscard]] std::string encode(const RemoveRequest& request);

@@ -64,7 +64,14 @@ Submitted Script::submit(wire::Method method, std::uint32_t shard, const Write& 
   const std::string token = request.has_idempotency_key ? "token " + key : "";
   request.payload =
       std::make_shared<const std::string>(method == a_put ? wire::encode(wire::PutRequest{key, "value", 0, token, {}})
-                                                          : wire::encode(wire::RemoveRequest{key, token}));
+                                                          : wire::encode(wire::RemoveRequest{key, token, {}}));
+  request.expected = write.expected;
+  if (write.look_first) {
+    request.conditional.emplace();
+    request.conditional->kind = *write.look_first;
+    request.conditional->key = key;
+    request.conditional->look = std::make_shared<const std::string>(wire::encode_get(key));
+  }
   return submit(std::move(request), write.timeout, key);
 }
 
@@ -112,6 +119,24 @@ Submitted Script::administer(wire::Method method, std::uint32_t shard, Duration 
   return submit(std::move(request), timeout, std::to_string(submitted_.size() + 1));
 }
 
+Submitted Script::update(std::uint32_t shard, std::function<Change(const std::optional<Entry>&)> function, Write write,
+                         std::string locked) {
+  core::Request request;
+  request.method = a_put;
+  request.purpose = OperationKind::update;
+  request.shard = shard;
+  request.has_idempotency_key = write.idempotent;
+  const std::string key = std::to_string(submitted_.size() + 1);
+  request.payload = std::make_shared<const std::string>();
+  request.conditional.emplace();
+  request.conditional->kind = core::Conditional::Kind::update;
+  request.conditional->key = locked.empty() ? key : locked;
+  request.conditional->look = std::make_shared<const std::string>(wire::encode_get(key));
+  request.conditional->update = std::move(function);
+  request.conditional->max_rounds = write.max_rounds;
+  return submit(std::move(request), write.timeout, key);
+}
+
 // The key (of vectors: the namespace) of an operation is its id: a request on the wire tells whom it is about.
 Submitted Script::submit(core::Request request, Duration timeout, std::string key) {
   Submitted submitted;
@@ -125,6 +150,16 @@ Submitted Script::submit(core::Request request, Duration timeout, std::string ke
   request.trace = trace;
   submitted_.push_back(submitted);
   core::Callback callback = callback_of(submitted);
+  if (request.purpose == OperationKind::update) {
+    callback = UpdateCallback{[state = submitted.state_](Result<Updated> result) {
+      REQUIRE(++state->told == 1);
+      if (result)
+        state->updated = *result;
+      else
+        state->error = std::move(result.error());
+      if (state->then) state->then();
+    }};
+  }
   session_.submit(std::move(request), std::move(callback), now_);
   settle();
   return submitted;
@@ -304,6 +339,11 @@ void Script::settle() {
       warnings.push_back(std::move(*warning));
     } else if (auto* request = std::get_if<core::AskToken>(&delivery)) {
       if (session_.awaits(request->ask.id)) asked.push_back(request->ask);
+    } else if (auto* decide = std::get_if<core::Decide>(&delivery)) {
+      if (session_.undecided(decide->operation) == nullptr) continue;
+      Change change = decide->update(decide->found);
+      // The key under which the script knows the operation, whatever key it locks.
+      session_.on_decided(std::move(*decide), std::move(change), "token", now_);
     } else if (auto* observation = std::get_if<core::Observation>(&delivery)) {
       observations.push_back(std::move(*observation));
     }

@@ -104,6 +104,9 @@ struct Write {
   Duration timeout = std::chrono::seconds{5};
   bool idempotent = false;         ///< With a key that the client drew.
   bool users_idempotency = false;  ///< With a key of the user's.
+  std::optional<core::Conditional::Kind> look_first{};
+  std::optional<Version> expected{};
+  std::uint32_t max_rounds = 8;
 };
 struct Read {
   Duration timeout = std::chrono::seconds{5};
@@ -124,6 +127,7 @@ class Submitted {
   [[nodiscard]] bool failed_with(ErrorCode code) const { return state_->error && state_->error->code == code; }
   [[nodiscard]] Version version() const { return state_->version; }
   [[nodiscard]] const std::optional<Entry>& entry() const { return state_->entry; }
+  [[nodiscard]] const std::optional<Updated>& updated() const { return state_->updated; }
   [[nodiscard]] core::OpId id() const { return state_->id; }
 
  private:
@@ -138,6 +142,7 @@ class Submitted {
     std::optional<Error> error;
     Version version;
     std::optional<Entry> entry;
+    std::optional<Updated> updated;
     std::function<void()> then;
   };
   std::shared_ptr<State> state_ = std::make_shared<State>();
@@ -210,6 +215,9 @@ class Script {
   Submitted transfer(std::uint32_t shard, Duration timeout = std::chrono::seconds{5}) {
     return administer(a_transfer, shard, timeout);
   }
+  /// `key` makes several updates work on one key; none = its own.
+  Submitted update(std::uint32_t shard, std::function<Change(const std::optional<Entry>&)> function, Write write = {},
+                   std::string key = {});
   void cancel(const Submitted& operation) {
     session_.cancel(operation.id(), now_);
     settle();

@@ -1,0 +1,93 @@
+#include <utility>
+
+#include "core/session.hpp"
+
+// Writes that look at their key first: read, decide, write, and hold the lane all the time.
+namespace norikv::core {
+
+void Session::enter_lane(RequestOp& op, TimePoint now) {
+  const OpId id = op.request.id;
+  const std::uint32_t lane = op.request.lane();
+  switch (lanes_.enter(lane, id, op.request.deadline, now, op.request.share())) {
+    case ShardLanes::Entry::started:
+      op.in_lane = true;
+      return route(op, now);
+    case ShardLanes::Entry::queued:
+      return start_from_lane(lane, now);
+    case ShardLanes::Entry::full:
+      return fail(id, ErrorCode::overloaded, "too many writes wait for this shard (WriteOptions::queued_per_shard)",
+                  now);
+    case ShardLanes::Entry::too_late:
+      return fail(id, ErrorCode::overloaded, "the writes that wait for this shard would outlast the operation's time",
+                  now);
+  }
+}
+
+void Session::leave_key(RequestOp& op, TimePoint now) {
+  if (!op.request.conditional) return;
+  const std::optional<OpId> next = key_locks_.leave(op.request.conditional->key, op.request.id);
+  if (!next || failing_all_) return;
+  if (RequestOp* waiting = find(*next)) enter_lane(*waiting, now);
+}
+
+void Session::look_again(RequestOp& op) {
+  op.step = {wire::Method::get, op.request.conditional->look};
+  op.request.conditional->server_checks = false;
+}
+
+void Session::on_looked(RequestOp& op, std::optional<Entry> found, TimePoint now) {
+  Conditional& conditional = *op.request.conditional;
+  if (conditional.kind == Conditional::Kind::update) {
+    op.phase = Phase::queued;
+    ++conditional.rounds;
+    deliveries_.emplace_back(
+        Decide{op.request.id, std::move(found), std::move(conditional.update), op.request.has_idempotency_key});
+    return;
+  }
+  if (std::optional<Error> wrong = judge(conditional.kind, op.request.expected, found)) {
+    Error error = op.ended(wrong->code, wrong->message);
+    error.mismatch = wrong->mismatch;
+    return finish(op.request.id, tl::make_unexpected(std::move(error)), now);
+  }
+  op.step = {op.request.method, op.request.payload};
+  route(op, now);
+}
+
+void Session::on_decided(Decide decided, Result<Change> change, std::string_view idempotency_key, TimePoint now) {
+  RequestOp* op = find(decided.operation);
+  if (op == nullptr) return;
+  Conditional& conditional = *op->request.conditional;
+  conditional.update = std::move(decided.update);
+  if (!change) {
+    Error error = op->ended(change.error().code, change.error().message);
+    return finish(decided.operation, tl::make_unexpected(std::move(error)), now);
+  }
+  std::optional<Version> version;
+  if (decided.found) version = decided.found->version;
+  if (!change->value()) return finish(decided.operation, Success{Updated{version, false, conditional.rounds}}, now);
+
+  wire::PutRequest put;
+  put.key = conditional.key;
+  put.value = *change->value();
+  put.ttl_ms = wire::ttl_in_milliseconds(change->ttl());
+  put.idempotency_key = idempotency_key;
+  put.if_match = version;
+  op->step = {wire::Method::put, std::make_shared<const std::string>(wire::encode(put))};
+  op->request.expected = version;
+  conditional.server_checks = version.has_value();
+  route(*op, now);
+}
+
+// Whether a write that failed may look at its key again instead: nothing of it was applied, and it is told now that the
+// key has changed, or what it saw may be old by the time it is sent again.
+bool Session::looks_again_after(const RequestOp& op, const Verdict& verdict) const {
+  if (!op.request.conditional || op.effect() != Effect::write || op.outcome_unknown) return false;
+  const Conditional& conditional = *op.request.conditional;
+  if (verdict.code == ErrorCode::precondition_failed)
+    return conditional.kind == Conditional::Kind::update && conditional.rounds < conditional.max_rounds;
+  const bool not_applied = verdict.failure == Failure::not_leader || verdict.failure == Failure::unavailable;
+  const bool may_ask = conditional.kind != Conditional::Kind::update || conditional.rounds < conditional.max_rounds;
+  return not_applied && !conditional.server_checks && may_ask;
+}
+
+}  // namespace norikv::core
