@@ -25,7 +25,7 @@ def declared(text):
     names, scopes, statement = [], [], ""
     for token in re.findall(r"[{};]|[^{};]+", text):
         if token == "{":
-            opened = re.search(r"\b(?:namespace|class|struct)\s+(?:\[\[\w+\]\]\s*)?(NORIKV_EXPORT\s+)?([\w:]+)\s*(?:final\s*)?$",
+            opened = re.search(r"\b(?:namespace|class|struct)\s+(?:\[\[\w+\]\]\s*)?(NORIKV_EXPORT\s+)?([\w:]+)\s*(?:final\s*)?(?:\s:\s.*)?$",
                                statement.strip())
             scopes.append(opened.group(2) if opened else "")
             if opened and opened.group(1):
@@ -119,6 +119,7 @@ class Exports(unittest.TestCase):
                 " NORIKV_EXPORT R f(); NORIKV_EXPORT C& operator=(C&&) noexcept; int g() { return 1; }\n};\nNORIKV_EXPORT int h();\n}")
         self.assertEqual(declared(text), ["a::b::C::C", "a::b::C::f", "a::b::C::f", "a::b::C::operator=", "a::b::h"])
         self.assertEqual(declared("namespace a { class NORIKV_EXPORT T { void f(); };\n}"), ["a::T::"])
+        self.assertEqual(declared("namespace a { class D final : public ::b::B {\n NORIKV_EXPORT ~D() override;\n};\n}"), ["a::D::~D"])
         self.assertTrue(is_declared("a::T<int>::f() const", {"a::T::"}))
         self.assertFalse(is_declared("a::U::f()", {"a::T::"}))
         self.assertEqual(plain_name("norikv::Observable<norikv::X<int> >::subscribe(F<void (int)>) const"),
