@@ -135,6 +135,10 @@ class Examples(unittest.TestCase):
         """back_pressure stores a thousand values through a client that takes a hundred, and none is refused"""
         self.check("back_pressure", "1000 stored, 0 failed", "at most 100 in flight, [1-9][0-9]* pauses", "0 refused")
 
+    def test_vector_search(self):
+        """vector_search finds the two nearest places"""
+        self.check("vector_search", "Trondheim 1.9[0-9]*", "Oslo 2.7[0-9]*")
+
     def test_error_handling(self):
         """error_handling shows each kind of failure with the right advice"""
         self.check("error_handling",
