@@ -34,9 +34,13 @@ int tcp_socket() {
   return created;
 }
 
-void send_at_once(int socket) {
+/// Of sockets that carry bytes: each is sent at once, and a connection that is gone is an error and no signal.
+void prepare(int socket) {
   const int on = 1;
   ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+#ifdef SO_NOSIGPIPE
+  ::setsockopt(socket, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
+#endif
 }
 
 template <class Ask>
@@ -66,20 +70,26 @@ int accept(int listening) {
   const int accepted = ::accept(listening, nullptr, nullptr);
   if (accepted < 0) return -1;
   set_flags(accepted);
-  send_at_once(accepted);
+  prepare(accepted);
   return accepted;
 }
 
 int connect(std::uint16_t port) {
   const int created = tcp_socket();
   if (created < 0) return -1;
-  send_at_once(created);
+  prepare(created);
   const sockaddr_in address = loopback(port);
   if (::connect(created, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 || errno == EINPROGRESS) {
     return created;
   }
   ::close(created);
   return -1;
+}
+
+int take_error(int socket) {
+  int error = 0;
+  socklen_t size = sizeof error;
+  return ::getsockopt(socket, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
 }
 
 int duplicate(int socket) { return ::fcntl(socket, F_DUPFD_CLOEXEC, 0); }

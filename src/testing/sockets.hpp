@@ -12,6 +12,8 @@ namespace norikv::testing::sockets {
 [[nodiscard]] int accept(int listening);
 /// A connection under way; -1 if it failed at once.
 [[nodiscard]] int connect(std::uint16_t port);
+/// Why a connection under way failed; 0 = it did not.
+[[nodiscard]] int take_error(int socket);
 [[nodiscard]] int duplicate(int socket);
 [[nodiscard]] std::uint16_t local_port(int socket);
 [[nodiscard]] std::uint16_t peer_port(int socket);

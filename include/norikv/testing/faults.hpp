@@ -112,6 +112,7 @@ class [[nodiscard]] Fault {
 
  private:
   friend class Cluster;
+  friend class Proxy;
   struct State;
   explicit Fault(std::unique_ptr<State> state) noexcept;
   std::unique_ptr<State> state_;
