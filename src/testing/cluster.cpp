@@ -70,7 +70,7 @@ struct Cluster::Impl {
         access(config.tls, config.tokens),
         ports(std::move(reserved)),
         engine(model, std::chrono::steady_clock::now(), timer) {
-    const NodeParts parts{engine, faults, timer, access};
+    const NodeParts parts{config.shapes, engine, faults, timer, access};
     for (NodeIndex node = 0; node < config.nodes; ++node) servers.emplace_back(parts, node, ports[node].number());
   }
   ~Impl() {

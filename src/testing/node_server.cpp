@@ -71,7 +71,7 @@ NodeServer::NodeServer(NodeParts parts, NodeIndex node, std::uint16_t port)
     : keeper_(event_engine_keeper()),
       parts_(std::move(parts)),
       node_(node),
-      services_(parts_.engine, node),
+      services_(parts_.engine, node, parts_.shapes),
       listener_(port, [this](int socket) { take_connection(socket); }) {}
 
 bool NodeServer::start() {

@@ -18,6 +18,7 @@ namespace norikv::testing {
 
 /// What the nodes of a cluster share. The cluster's own.
 struct NodeParts {
+  const AnswerShapes& shapes;
   Engine& engine;
   FaultBook& faults;
   TimerThread& timer;

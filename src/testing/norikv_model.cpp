@@ -45,7 +45,9 @@ Answer<WriteStart> NorikvModel::begin_write(NodeIndex index, Write write, TimePo
 
   const std::uint32_t shard_id = shard_of_key(write.key);
   NorikvShard& shard = touch(node, shard_id, now);
-  const bool conditional = write.kind == WriteKind::put && write.if_match;  // A remove's condition is ignored.
+  const bool looks = write.kind == WriteKind::put ||
+                     config_.cluster.shapes.remove_condition == AnswerShapes::RemoveCondition::enforced;
+  const bool conditional = write.if_match && looks;
   if (!shard.leads(now)) return tl::unexpected(conditional ? not_leader_for_condition() : not_leader());
   if (conditional) {
     // Not atomic with the write: whoever else reads the version before this write commits succeeds too.
@@ -76,7 +78,8 @@ void NorikvModel::abandon_write(const WriteTicket& ticket, TimePoint now) {
 Answer<std::optional<Entry>> NorikvModel::read(NodeIndex node, std::string_view key, std::string_view consistency,
                                                TimePoint now) {
   if (auto checked = check_key(key); !checked) return tl::unexpected(std::move(checked.error()));
-  if (auto checked = check_consistency(consistency); !checked) return tl::unexpected(std::move(checked.error()));
+  if (auto checked = check_consistency(consistency, config_.cluster.shapes.consistency_names); !checked)
+    return tl::unexpected(std::move(checked.error()));
   NorikvShard& shard = touch(nodes_[node], shard_of_key(key), now);
   if (!shard.leads(now)) return tl::unexpected(not_leader());  // Whatever the consistency.
   const Entry* entry = shard.find(key, now);

@@ -30,8 +30,11 @@ Answer<void> check_value(std::string_view value) {
                 "Value size " + std::to_string(value.size()) + " exceeds limit " + std::to_string(max_value_size));
 }
 
-Answer<void> check_consistency(std::string_view text) {
-  if (text.empty() || text == "strong" || allows_followers(text)) return {};
+Answer<void> check_consistency(std::string_view text, ConsistencyNames names) {
+  const bool known = names == ConsistencyNames::sdk
+                         ? text == "lease" || text == "linearizable" || text == "stale_ok"
+                         : text == "strong" || text == "eventual" || text == "bounded_staleness";
+  if (text.empty() || known) return {};
   return refuse(StatusCode::invalid_argument, "Unknown consistency level: " + std::string(text));
 }
 
@@ -41,7 +44,9 @@ Answer<void> check_message_size(std::size_t size) {
                                               " bytes, the limit is: " + std::to_string(max_message_size) + " bytes");
 }
 
-bool allows_followers(std::string_view text) noexcept { return text == "eventual" || text == "bounded_staleness"; }
+bool allows_followers(std::string_view text) noexcept {
+  return text == "eventual" || text == "bounded_staleness" || text == "stale_ok";
+}
 
 Refusal not_leader(std::string leader_hint) { return {StatusCode::unavailable, "NOT_LEADER", std::move(leader_hint)}; }
 

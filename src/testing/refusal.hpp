@@ -7,10 +7,13 @@
 
 #include <tl/expected.hpp>
 
+#include <norikv/testing/cluster.hpp>
 #include <norikv/types.hpp>
 
 // What the server says when it does not do a thing: every status and text of the NoriKV server 0.1.0, to the letter.
 namespace norikv::testing {
+
+using ConsistencyNames = AnswerShapes::ConsistencyNames;
 
 /// gRPC's numbers, so that the models need none of gRPC's headers.
 enum class StatusCode : int {
@@ -46,7 +49,7 @@ inline constexpr std::size_t max_message_size = 4 * 1024 * 1024;
 // The server's checks that need no state. In its order: key before value, size before consistency.
 [[nodiscard]] Answer<void> check_key(std::string_view key);
 [[nodiscard]] Answer<void> check_value(std::string_view value);
-[[nodiscard]] Answer<void> check_consistency(std::string_view text);
+[[nodiscard]] Answer<void> check_consistency(std::string_view text, ConsistencyNames names);
 [[nodiscard]] Answer<void> check_message_size(std::size_t size);
 
 /// Whether a replica that does not lead may answer; `text` has passed `check_consistency`.

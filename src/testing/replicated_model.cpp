@@ -17,12 +17,18 @@ ReplicatedModel::ReplicatedModel(ModelConfig config, TimePoint now)
 
 void ReplicatedModel::start_node(Node& node, TimePoint now) { node = {true, false, now, changes_}; }
 
-ReplicatedShard& ReplicatedModel::shard_of_key(std::string_view key) {
-  return shards_[shard_of(key, config_.cluster.total_shards)];
+std::uint32_t ReplicatedModel::shard_of_key(std::string_view key) const {
+  return shard_of(key, config_.cluster.total_shards);
 }
 
-std::string ReplicatedModel::hint(const ReplicatedShard& shard) const {
-  return shard.leader() ? local_address(config_.ports[*shard.leader()]) : std::string();
+std::string ReplicatedModel::hint_at(std::uint32_t shard, NodeIndex leader) const {
+  if (config_.cluster.shapes.hint_form == AnswerShapes::HintForm::replica_id) return replica_id(leader, shard);
+  return local_address(config_.ports[leader]);
+}
+
+std::string ReplicatedModel::hint(std::uint32_t shard) const {
+  const std::optional<NodeIndex> leader = shards_[shard].leader();
+  return leader ? hint_at(shard, *leader) : std::string();
 }
 
 void ReplicatedModel::advance_to(TimePoint now) {
@@ -31,13 +37,14 @@ void ReplicatedModel::advance_to(TimePoint now) {
 
 void ReplicatedModel::hold_elections(TimePoint now) {
   next_election_.reset();
-  for (ReplicatedShard& shard : shards_) {
+  for (std::uint32_t id = 0; id < shards_.size(); ++id) {
+    ReplicatedShard& shard = shards_[id];
     const std::optional<TimePoint> at = shard.successor_at();
     if (!at) continue;
     if (*at > now) {
       next_election_ = next_election_ ? std::min(*next_election_, *at) : *at;
     } else if (const std::optional<NodeIndex> elected = successor(shard)) {
-      shard.elect(*elected, local_address(config_.ports[*elected]), now);
+      shard.elect(*elected, hint_at(id, *elected), now);
       ++changes_;
     }
   }
@@ -63,11 +70,11 @@ Answer<WriteStart> ReplicatedModel::begin_write(NodeIndex node, Write write, Tim
   advance_to(now);
   if (auto checked = check_key(write.key); !checked) return tl::unexpected(std::move(checked.error()));
   if (auto checked = check_value(write.value); !checked) return tl::unexpected(std::move(checked.error()));
-  const std::uint32_t shard_id = shard_of(write.key, config_.cluster.total_shards);
+  const std::uint32_t shard_id = shard_of_key(write.key);
   ReplicatedShard& shard = shards_[shard_id];
   if (shard.leader() != node) {
     const bool conditional = write.kind == WriteKind::put && write.if_match;
-    return tl::unexpected(conditional ? not_leader_for_condition(hint(shard)) : not_leader(hint(shard)));
+    return tl::unexpected(conditional ? not_leader_for_condition(hint(shard_id)) : not_leader(hint(shard_id)));
   }
   const WriteTicket ticket{node, shard_id, WriteId{++last_write_}};
   shard.propose(ticket.id, std::move(write), config_.cluster, now);
@@ -88,10 +95,12 @@ Answer<std::optional<Entry>> ReplicatedModel::read(NodeIndex node, std::string_v
                                                    TimePoint now) {
   advance_to(now);
   if (auto checked = check_key(key); !checked) return tl::unexpected(std::move(checked.error()));
-  if (auto checked = check_consistency(consistency); !checked) return tl::unexpected(std::move(checked.error()));
-  ReplicatedShard& shard = shard_of_key(key);
+  if (auto checked = check_consistency(consistency, config_.cluster.shapes.consistency_names); !checked)
+    return tl::unexpected(std::move(checked.error()));
+  const std::uint32_t shard_id = shard_of_key(key);
+  ReplicatedShard& shard = shards_[shard_id];
   if (shard.leader() != node && !allows_followers(consistency)) {
-    return tl::unexpected(not_leader_for_strong_read(hint(shard)));
+    return tl::unexpected(not_leader_for_strong_read(hint(shard_id)));
   }
   const Entry* entry = shard.find(key, now);
   return entry == nullptr ? std::nullopt : std::optional(*entry);
@@ -147,7 +156,7 @@ bool ReplicatedModel::move_leader(std::uint32_t shard, NodeIndex node, TimePoint
   advance_to(now);
   if (shard >= shards_.size() || node >= nodes_.size() || !nodes_[node].running) return false;
   if (shards_[shard].leader() == node) return true;
-  shards_[shard].elect(node, local_address(config_.ports[node]), now);
+  shards_[shard].elect(node, hint_at(shard, node), now);
   if (nodes_[node].frozen) shards_[shard].suspend(now + config_.cluster.election, now);
   ++changes_;
   hold_elections(now);
@@ -156,12 +165,12 @@ bool ReplicatedModel::move_leader(std::uint32_t shard, NodeIndex node, TimePoint
 
 void ReplicatedModel::seed(std::string_view key, std::string_view value, TimePoint now) {
   advance_to(now);
-  shard_of_key(key).seed(key, value, now);
+  shards_[shard_of_key(key)].seed(key, value, now);
 }
 
 std::optional<std::string> ReplicatedModel::stored(std::string_view key, TimePoint now) {
   advance_to(now);
-  const Entry* entry = shard_of_key(key).find(key, now);
+  const Entry* entry = shards_[shard_of_key(key)].find(key, now);
   return entry == nullptr ? std::nullopt : std::optional(entry->value);
 }
 

@@ -59,9 +59,10 @@ class ReplicatedModel final : public ClusterModel {
   /// A node came back: elections that found no candidate are held again, with it.
   void retry_elections(TimePoint now);
 
-  [[nodiscard]] ReplicatedShard& shard_of_key(std::string_view key);
-  /// The address of a shard's leader; empty if there is none.
-  [[nodiscard]] std::string hint(const ReplicatedShard& shard) const;
+  [[nodiscard]] std::uint32_t shard_of_key(std::string_view key) const;
+  /// What a node tells of a shard's leader; empty if there is none.
+  [[nodiscard]] std::string hint(std::uint32_t shard) const;
+  [[nodiscard]] std::string hint_at(std::uint32_t shard, NodeIndex leader) const;
 
   ModelConfig config_;
   std::vector<Node> nodes_;

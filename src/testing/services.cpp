@@ -10,14 +10,8 @@
 namespace norikv::testing {
 namespace {
 
-RpcReply to_reply(const Refusal& refusal) {
-  RpcReply reply{static_cast<int>(refusal.code), refusal.text};
-  if (!refusal.leader_hint.empty()) reply.trailing_metadata.emplace_back(refusal.hint_key, refusal.leader_hint);
-  return reply;
-}
-
 template <class Message>
-RpcReply to_reply(const Message& message) {
+RpcReply ok(const Message& message) {
   RpcReply reply;
   reply.body = message.SerializeAsString();
   return reply;
@@ -104,7 +98,22 @@ void Services::answer(const std::shared_ptr<Exchange>& call, RpcReply reply) {
   }));
 }
 
-void Services::refuse(const std::shared_ptr<Exchange>& call, Refusal refusal) { answer(call, to_reply(refusal)); }
+RpcReply Services::to_reply(const Refusal& refusal) const {
+  RpcReply reply{static_cast<int>(refusal.code), refusal.text};
+  if (is_not_leader(refusal) && shapes_.not_leader == AnswerShapes::NotLeader::failed_precondition) {
+    reply.status = static_cast<int>(StatusCode::failed_precondition);
+  }
+  if (refusal.leader_hint.empty()) return reply;
+  const bool other_key = shapes_.hint_key == AnswerShapes::HintKey::x_norikv_leader;
+  const bool initial = shapes_.hint_block == AnswerShapes::HintBlock::initial;
+  (initial ? reply.initial_metadata : reply.trailing_metadata)
+      .emplace_back(other_key ? "x-norikv-leader" : refusal.hint_key, refusal.leader_hint);
+  return reply;
+}
+
+void Services::refuse(const std::shared_ptr<Exchange>& call, const Refusal& refusal) {
+  answer(call, to_reply(refusal));
+}
 
 void Services::until_over(Exchange& call, RequestId request) {
   call.on_over([this, request] { engine_.forget(request); });
@@ -114,7 +123,7 @@ template <class Message>
 std::optional<Message> Services::take_in(const std::shared_ptr<Exchange>& call) {
   const std::string& bytes = call->request();
   if (auto checked = check_message_size(bytes.size()); !checked) {
-    refuse(call, std::move(checked.error()));
+    refuse(call, checked.error());
     return std::nullopt;
   }
   Message message;
@@ -129,11 +138,11 @@ void Services::put(const std::shared_ptr<Exchange>& call) {
   Write write{WriteKind::put, std::move(*request->mutable_key()), std::move(*request->mutable_value()),
               ttl(request->ttl_ms()), std::move(*request->mutable_idempotency_key())};
   if (request->has_if_match()) write.if_match = from_proto(request->if_match());
-  until_over(*call, engine_.write(node_, call->deadline(), std::move(write), [call](Answer<Version> written) {
+  until_over(*call, engine_.write(node_, call->deadline(), std::move(write), [this, call](Answer<Version> written) {
     if (!written) return call->answer(to_reply(written.error()));
     v1::PutResponse response;
     to_proto(*written, *response.mutable_version());
-    call->answer(to_reply(response));
+    call->answer(ok(response));
   }));
 }
 
@@ -141,14 +150,17 @@ void Services::get(const std::shared_ptr<Exchange>& call) {
   auto request = take_in<v1::GetRequest>(call);
   if (!request) return;
   until_over(*call, engine_.read(node_, std::move(*request->mutable_key()), std::move(*request->mutable_consistency()),
-                                 [call](Answer<std::optional<Entry>> found) {
+                                 [this, call](Answer<std::optional<Entry>> found) {
                                    if (!found) return call->answer(to_reply(found.error()));
+                                   if (!*found && shapes_.missing == AnswerShapes::MissingKey::not_found) {
+                                     return call->answer(to_reply({StatusCode::not_found, "Key not found"}));
+                                   }
                                    v1::GetResponse response;  // A missing key is an answer without a version.
                                    if (*found) {
                                      response.set_value(std::move((*found)->value));
                                      to_proto((*found)->version, *response.mutable_version());
                                    }
-                                   call->answer(to_reply(response));
+                                   call->answer(ok(response));
                                  }));
 }
 
@@ -158,12 +170,12 @@ void Services::remove(const std::shared_ptr<Exchange>& call) {
   Write write{
       WriteKind::remove, std::move(*request->mutable_key()), {}, {}, std::move(*request->mutable_idempotency_key())};
   if (request->has_if_match()) write.if_match = from_proto(request->if_match());
-  until_over(*call, engine_.write(node_, call->deadline(), std::move(write), [call](Answer<Version> removed) {
+  until_over(*call, engine_.write(node_, call->deadline(), std::move(write), [this, call](Answer<Version> removed) {
     if (!removed) return call->answer(to_reply(removed.error()));
     v1::DeleteResponse response;
     response.set_tombstoned(true);  // Whether or not the key was there.
     to_proto(*removed, *response.mutable_version());
-    call->answer(to_reply(response));
+    call->answer(ok(response));
   }));
 }
 
@@ -194,8 +206,8 @@ template <class Message>
 void Services::vectors_of(const std::shared_ptr<Exchange>& call) {
   auto request = take_in<Message>(call);
   if (!request) return;
-  auto done = [call](Answer<VectorReply<Message>> answer) {
-    call->answer(answer ? to_reply(*answer) : to_reply(answer.error()));
+  auto done = [this, call](Answer<VectorReply<Message>> answer) {
+    call->answer(answer ? ok(*answer) : to_reply(answer.error()));
   };
   until_over(*call, engine_.vectors<Message>(node_, call->deadline(), std::move(*request), std::move(done)));
 }
@@ -203,11 +215,11 @@ void Services::vectors_of(const std::shared_ptr<Exchange>& call) {
 void Services::snapshot_shard(const std::shared_ptr<Exchange>& call) {
   const auto request = take_in<v1::ShardInfo>(call);
   if (!request) return;
-  until_over(*call, engine_.snapshot_shard(node_, request->id(), [call](Answer<wire::Shard> shard) {
+  until_over(*call, engine_.snapshot_shard(node_, request->id(), [this, call](Answer<wire::Shard> shard) {
     if (!shard) return call->answer(to_reply(shard.error()));
     v1::ShardInfo response;
     to_proto(*shard, response);
-    call->answer(to_reply(response));
+    call->answer(ok(response));
   }));
 }
 

@@ -13,7 +13,8 @@ namespace norikv::testing {
 /// node's number; owned by the node's server. [any thread]
 class Services {
  public:
-  Services(Engine& engine, NodeIndex node) : engine_(engine), node_(node) {}
+  Services(Engine& engine, NodeIndex node, const AnswerShapes& shapes)
+      : engine_(engine), node_(node), shapes_(shapes) {}
 
   /// None: the server has no such method.
   [[nodiscard]] static std::optional<Method> method_of(const std::string& path);
@@ -37,7 +38,8 @@ class Services {
   void vectors(const std::shared_ptr<Exchange>& call);
   template <class Message>
   void vectors_of(const std::shared_ptr<Exchange>& call);
-  void refuse(const std::shared_ptr<Exchange>& call, Refusal refusal);
+  void refuse(const std::shared_ptr<Exchange>& call, const Refusal& refusal);
+  [[nodiscard]] RpcReply to_reply(const Refusal& refusal) const;
   /// The engine need not answer once the call is over.
   void until_over(Exchange& call, RequestId request);
   /// The message of a request; if it is none, the call is refused.
@@ -45,7 +47,8 @@ class Services {
   std::optional<Message> take_in(const std::shared_ptr<Exchange>& call);
 
   Engine& engine_;
-  NodeIndex node_;
+  const NodeIndex node_;
+  const AnswerShapes shapes_;
 };
 
 }  // namespace norikv::testing

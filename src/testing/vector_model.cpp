@@ -64,7 +64,7 @@ Answer<bool> VectorModel::applied(VectorStore::Stored<bool> stored, const char* 
 }
 
 Answer<void> VectorModel::admit_read(const Arrival& arrival, const std::string& consistency) const {
-  if (auto checked = check_consistency(consistency); !checked) return checked;
+  if (auto checked = check_consistency(consistency, config_.shapes.consistency_names); !checked) return checked;
   if (arrival.leader == arrival.node || allows_followers(consistency)) return {};
   return tl::unexpected(vector_read_not_leader(hint(arrival)));
 }

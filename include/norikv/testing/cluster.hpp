@@ -53,6 +53,28 @@ struct RequiredTokens {
   std::string prefix = "Bearer ";  ///< In front of the token.
 };
 
+/// How answers look that differ between servers: a client should bear them all. The defaults are the real server's.
+struct AnswerShapes {
+  enum class HintKey : std::uint8_t { leader_hint, x_norikv_leader };
+  enum class HintBlock : std::uint8_t { trailing, initial };
+  enum class HintForm : std::uint8_t { address, replica_id };
+  enum class NotLeader : std::uint8_t { unavailable, failed_precondition };
+  enum class MissingKey : std::uint8_t { without_version, not_found };
+  enum class RemoveCondition : std::uint8_t { ignored, enforced };
+  enum class ConsistencyNames : std::uint8_t { server, sdk };
+
+  // Leader hints (profile replicated; the Vector service has its own).
+  HintKey hint_key = HintKey::leader_hint;           ///< `leader-hint` or `x-norikv-leader`.
+  HintBlock hint_block = HintBlock::trailing;        ///< The metadata block that carries it.
+  HintForm hint_form = HintForm::address;            ///< "127.0.0.1:7447" or "node0-shard17".
+  NotLeader not_leader = NotLeader::unavailable;     ///< The status of NOT_LEADER.
+  MissingKey missing = MissingKey::without_version;  ///< What Get says of a missing key: OK or NOT_FOUND.
+  /// Whether Delete looks at its condition. Profile replicated always does.
+  RemoveCondition remove_condition = RemoveCondition::ignored;
+  /// `server`: strong, eventual, bounded_staleness. `sdk`: lease, linearizable, stale_ok. All others are refused.
+  ConsistencyNames consistency_names = ConsistencyNames::server;
+};
+
 /// What to start. All of it is in one process and on 127.0.0.1.
 struct ClusterConfig {
   std::uint32_t nodes = 1;
@@ -75,6 +97,7 @@ struct ClusterConfig {
   VectorService vectors = VectorService::none;
   std::optional<ServerTls> tls{};          ///< None = plain text.
   std::optional<RequiredTokens> tokens{};  ///< None = nobody is asked for one.
+  AnswerShapes shapes{};
 };
 
 /// A running cluster. [any thread] Stops when it is destroyed.
