@@ -62,6 +62,13 @@ class Consumers(unittest.TestCase):
         run("ninja", "-C", out)
         check_programs(self, out, LD_LIBRARY_PATH=self.libdir)
 
+    def test_example_project(self):
+        """the project of docs/testing.md tests its application, with faults, against the installed libraries"""
+        out = self.folder / "testing-project"
+        run("meson", "setup", out, ROOT / "examples" / "testing-project", "--wrap-mode=nofallback", **self.pkg_config)
+        said = run("meson", "test", "-C", out, "--print-errorlogs", LD_LIBRARY_PATH=self.libdir)
+        self.assertRegex(said, r"Ok:\s+1\b")
+
     def test_by_hand(self):
         """the words of pkg-config alone suffice to compile and link"""
         words = run("pkg-config", "--cflags", "--libs", "norikv", **self.pkg_config).split()

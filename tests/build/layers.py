@@ -22,7 +22,7 @@ LAYERS = {
     "src/transport/grpc": (["src/core", "src/wire", "src/loop", "src/util"], ["grpc/", "grpcpp/"]),
     "src/client": (["src/util", "src/wire", "src/core", "src/loop", "src/transport/tls", "src/transport/grpc"], []),
     "src/testing": (["src/util", "src/wire", "src/transport/tls"],
-                    ["grpc/", "grpcpp/", "norikv.pb.h", "norikv.grpc.pb.h", "uv.h", "google/protobuf/"]),
+                    ["grpc/", "grpcpp/", "norikv.pb.h", "norikv.grpc.pb.h", "uv.h", "google/protobuf/", "linux/filter.h"]),
     "src/prometheus": ([], ["prometheus/"]),
     "src/cli": ([], ["CLI/", "fmt/", "uv.h"]),
 }

@@ -77,6 +77,17 @@ class Readme(unittest.TestCase):
         self.assertEqual(missing, [])
 
 
+class Snippets(unittest.TestCase):
+    def test_snippets(self):
+        """every program text in a document that names its file is in that file, word for word"""
+        found = 0
+        for document in sorted((ROOT / "docs").glob("*.md")):
+            for path, snippet in re.findall(r"<!-- (\S+\.cpp) -->\n```cpp\n(.*?)```", read(document), re.DOTALL):
+                found += 1
+                self.assertIn(snippet, read(ROOT / path), f"{document.name} quotes {path}")
+        self.assertGreaterEqual(found, 4)
+
+
 class Architecture(unittest.TestCase):
     maxDiff = None
 

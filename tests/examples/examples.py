@@ -63,6 +63,10 @@ class Examples(unittest.TestCase):
         self.assertGreaterEqual(len(sizes), 9)
         self.assertEqual({name: size for name, size in sizes.items() if size >= 60 and name != "demo.cpp"}, {})
 
+    def test_faults(self):
+        """the example of faults gets its value through each of them"""
+        self.check("faults", "value after 3 refusals", "value after 1 broken connection", "value over a slow line")
+
     def test_quickstart(self):
         """the quickstart stores and reads a value on a served node, and a shell sees it"""
         if norikv is None:
