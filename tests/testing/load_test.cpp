@@ -1,4 +1,7 @@
 #include <atomic>
+#include <deque>
+#include <filesystem>
+#include <iterator>
 #include <set>
 #include <thread>
 #include <vector>
@@ -48,6 +51,47 @@ void warm_up(Fixture& on) {
     REQUIRE(eventually([&] { return on.node().get(on.key_of(shard)).ok(); }));
   }
 }
+
+/// The threads of this process.
+std::size_t threads() {
+  return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator("/proc/self/task"), {}));
+}
+
+/// Gets that are under way all at once, on one connection.
+class Flood {
+ public:
+  Flood(Stub& stub, const std::string& key, int count) : left_(count) {
+    v1::GetRequest request;
+    request.set_key(key);
+    for (int i = 0; i < count; ++i) {
+      Call& call = calls_.emplace_back();
+      call.reader = stub.kv->AsyncGet(&call.context, request, &queue_);
+      call.reader->Finish(&call.response, &call.status, &call);
+    }
+  }
+  /// How many are answered OK, once all are.
+  int answered() {
+    int good = 0;
+    void* got = nullptr;
+    bool ok = false;
+    for (; left_ > 0 && queue_.Next(&got, &ok); --left_) good += static_cast<Call*>(got)->status.ok() ? 1 : 0;
+    queue_.Shutdown();
+    while (queue_.Next(&got, &ok)) {
+    }
+    return good;
+  }
+
+ private:
+  struct Call {
+    grpc::ClientContext context;
+    v1::GetResponse response;
+    grpc::Status status;
+    std::unique_ptr<grpc::ClientAsyncResponseReader<v1::GetResponse>> reader;
+  };
+  grpc::CompletionQueue queue_;
+  std::deque<Call> calls_;
+  int left_;
+};
 
 }  // namespace
 
@@ -127,4 +171,20 @@ TEST_CASE("Requests, connections and refusals are counted") {
   CHECK(counters.applied_writes == 2);
   CHECK(counters.lost_writes == 0);
   CHECK(counters.connections == 2);
+}
+
+TEST_CASE("Thousands of requests wait at a frozen node without a thread for each, and the others answer") {
+  ClusterConfig config = replicated();
+  config.election = 1h;
+  Fixture on(config);
+  REQUIRE(on.node(0).get(on.key_of(0)).ok());
+  REQUIRE(on.node(1).get(on.key_of(1)).ok());
+  const std::size_t before = threads();
+  on.cluster.freeze(0);
+  Flood flood(on.node(0), on.key_of(0), 4000);
+  REQUIRE(eventually([&] { return on.cluster.counters().gets == 4002; }));
+  CHECK(threads() < before + 20);
+  CHECK(on.node(1).get(on.key_of(1), "", 2s).ok());
+  on.cluster.thaw(0);
+  CHECK(flood.answered() == 4000);
 }
