@@ -1,0 +1,297 @@
+#include "support/session_script.hpp"
+
+using namespace norikv;
+using namespace norikv::test;
+using namespace std::chrono_literals;
+
+// What concerns nodes as a whole: second requests, places, queues, leaders that moved, nodes that come and go.
+namespace {
+
+void lead(Script& script, std::uint32_t shard, std::size_t node) {
+  static_cast<void>(script.get(shard));
+  for (;;) {
+    const auto probe = script.expect(a_get);
+    script.answer(probe, probe.node == node ? missing() : not_leader());
+    if (probe.node == node) return;
+  }
+}
+
+}  // namespace
+
+TEST_CASE("A search without an answer for 250 ms asks a second node, and no third") {
+  Script script{nodes(3)};
+  const auto get = script.get(0);
+  const auto first = script.expect(a_get, 0);
+  script.wait(249ms);
+  CHECK(script.quiet());
+  script.wait(1ms);
+  const auto second = script.expect(a_get, 1);
+  script.wait(500ms);
+  CHECK(script.quiet());
+  CHECK(script.counters().joined_probes.value() == 1);
+  script.answer(second, missing());
+  CHECK(get.succeeded());
+  CHECK(script.leader(0) == 1);
+  CHECK(script.cancelled(first));
+  script.answer(first, called_off());
+}
+
+TEST_CASE("A search goes on around beside a node that hangs") {
+  Script script{nodes(3)};
+  const auto get = script.get(0);
+  const auto hanging = script.expect(a_get, 0);
+  script.wait(250ms);
+  script.answer(script.expect(a_get, 1), not_leader());
+  script.answer(script.expect(a_get, 2), missing());
+  CHECK(get.succeeded());
+  script.answer(hanging, called_off());
+}
+
+TEST_CASE("A search with a single node has nobody else to ask") {
+  Script script{nodes(1)};
+  static_cast<void>(script.get(0));
+  static_cast<void>(script.expect(a_get, 0));
+  script.wait(900ms);
+  CHECK(script.quiet());
+}
+
+TEST_CASE("A stale read is hedged to another node that has the shard, and the first answer counts") {
+  auto options = watched_nodes(3);
+  options.retry.hedge_after = 30ms;
+  Script script{options};
+  for (std::size_t node = 0; node < 3; ++node)
+    script.claims(node, node == 0 ? std::vector<std::uint32_t>{4} : std::vector<std::uint32_t>{},
+                  node == 2 ? std::vector<std::uint32_t>{4} : std::vector<std::uint32_t>{});
+  const auto get = script.get(4, {.consistency = Consistency::stale});
+  const auto first = script.expect(a_get, 0);
+  script.wait(30ms);
+  const auto hedge = script.expect(a_get, 2);  // node 1 does not have the shard
+  CHECK(script.counters().hedges.value() == 1);
+  script.answer(hedge, found("value"));
+  CHECK(get.succeeded());
+  CHECK(script.leader(4) == 0);
+  script.answer(first, called_off());
+}
+
+TEST_CASE("A hedge that fails leaves the read to the first request, and reads of leaders have none") {
+  auto options = watched_nodes(2);
+  options.retry.hedge_after = 30ms;
+  Script script{options};
+  script.claims(0, {4});
+  script.claims(1, {}, {4});
+  const auto get = script.get(4, {.consistency = Consistency::stale});
+  const auto first = script.expect(a_get, 0);
+  script.wait(30ms);
+  script.answer(script.expect(a_get, 1), lost());
+  CHECK(get.pending());
+  script.answer(first, missing());
+  CHECK(get.succeeded());
+  static_cast<void>(script.get(4));
+  static_cast<void>(script.expect(a_get, 0));
+  script.wait(500ms);
+  CHECK(script.quiet());
+}
+
+TEST_CASE("A node takes so many requests, and the rest waits in order") {
+  auto options = nodes(2);
+  options.limits.in_flight_per_node = 2;
+  Script script{options};
+  lead(script, 4, 0);
+  lead(script, 5, 1);
+  std::vector<Submitted> gets;
+  for (int i = 0; i < 4; ++i) gets.push_back(script.get(4));
+  const auto first = script.expect(a_get, 0);
+  static_cast<void>(script.expect(a_get, 0));
+  CHECK(script.quiet());
+  CHECK(script.session().held().queued == 2);
+  const auto elsewhere = script.get(5);
+  CHECK(script.expect(a_get, 1).is_about(elsewhere));
+  script.answer(first, missing());
+  CHECK(script.expect(a_get, 0).is_about(gets[2]));
+  CHECK(script.quiet());
+  script.cancel(gets[3]);
+  CHECK(script.session().held().queued == 0);
+}
+
+TEST_CASE(
+    "A request that was given up keeps its place at the node until it has come home, and a write until it settled") {
+  auto options = nodes(1);
+  options.limits.in_flight_per_node = 1;
+  Script script{options};
+  lead(script, 4, 0);
+  const auto put = script.put(4);
+  const auto write = script.expect(a_put);
+  script.cancel(put);
+  const auto get = script.get(4);
+  CHECK(script.quiet());
+  script.answer(write, called_off());
+  script.wait(499ms);
+  CHECK(script.quiet());
+  script.wait(1ms);
+  CHECK(script.expect(a_get).is_about(get));
+}
+
+TEST_CASE("What waits for a node goes to another one when its shard's leader moves") {
+  auto options = watched_nodes(2);
+  options.limits.in_flight_per_node = 1;
+  Script script{options};
+  script.claims(0, {4});
+  script.claims(1, {}, {4});
+  static_cast<void>(script.get(4));
+  static_cast<void>(script.expect(a_get, 0));
+  const auto waiting = script.get(4);
+  CHECK(script.quiet());
+  script.claims(1, {4});
+  CHECK(script.expect(a_get, 1).is_about(waiting));
+}
+
+TEST_CASE("A read that hangs at a node which lost the shard is asked of the new leader") {
+  Script script{watched_nodes(2)};
+  script.claims(0, {4});
+  script.claims(1, {}, {4});
+  const auto get = script.get(4);
+  const auto hanging = script.expect(a_get, 0);
+  script.claims(1, {4});
+  script.wait(99ms);
+  CHECK_FALSE(script.cancelled(hanging));
+  script.wait(1ms);
+  REQUIRE(script.cancelled(hanging));
+  script.answer(hanging, called_off());
+  script.wait(50ms);
+  script.answer(script.expect(a_get, 1), missing());
+  CHECK(get.succeeded());
+  CHECK(script.counters().moved_attempts.value() == 1);
+}
+
+TEST_CASE("A write without key that hangs at a node which lost the shard is not repeated") {
+  Script script{watched_nodes(2)};
+  script.claims(0, {4});
+  const auto put = script.put(4);
+  const auto hanging = script.expect(a_put, 0);
+  script.claims(1, {4});
+  script.wait(1s);
+  CHECK_FALSE(script.cancelled(hanging));
+  CHECK(script.quiet());
+  CHECK(put.pending());
+}
+
+TEST_CASE("A write with key that hangs at a node which lost the shard is repeated at the new leader, once it settled") {
+  Script script{watched_nodes(2)};
+  script.claims(0, {4});
+  const auto put = script.put(4, {.idempotent = true});
+  const auto hanging = script.expect(a_put, 0);
+  script.claims(1, {4});
+  script.wait(100ms);
+  REQUIRE(script.cancelled(hanging));
+  script.answer(hanging, called_off());
+  script.wait(499ms);
+  CHECK(script.quiet());
+  script.wait(1ms);
+  script.answer(script.expect(a_put, 1), written(2));
+  CHECK(put.succeeded());
+}
+
+TEST_CASE("An old leader that answers in time is not given up") {
+  Script script{watched_nodes(2)};
+  script.claims(0, {4});
+  const auto get = script.get(4);
+  const auto request = script.expect(a_get, 0);
+  script.claims(1, {4});
+  script.wait(50ms);
+  script.answer(request, missing());
+  CHECK(get.succeeded());
+  CHECK(script.counters().moved_attempts.value() == 0);
+}
+
+TEST_CASE("Nodes that are named later are connected and asked, and those that are not any more are dropped") {
+  auto options = watched_nodes(2);
+  Script script{options};
+  script.claims(0, {4});
+  script.session().set_nodes({address_of(1)}, script.now());
+  script.wait(0ms);
+  CHECK_FALSE(script.streaming(0));
+  CHECK(script.leader(4) == -1);
+  REQUIRE_FALSE(script.topology.empty());
+  CHECK(script.topology.back().nodes_removed == std::vector<std::string>{address_of(0)});
+  CHECK(script.session().cluster()->nodes.size() == 1);
+  const auto get = script.get(4);
+  script.answer(script.expect(a_get, 1), missing());
+  CHECK(get.succeeded());
+  CHECK(script.session().cluster()->leader_of(4)->address == address_of(1));
+  script.session().set_nodes({address_of(0), address_of(1)}, script.now());
+  script.wait(0ms);
+  CHECK(script.streaming(0));
+  CHECK(script.topology.back().nodes_added == std::vector<std::string>{address_of(0)});
+  CHECK(script.session().cluster()->leader_of(4)->address == address_of(1));
+}
+
+TEST_CASE("A node that a view tells is dialled only as its translator says") {
+  auto options = watched_nodes(2);
+  options.nodes = {address_of(0)};
+  options.address_translator = [](std::string_view id, std::string_view) -> std::optional<std::string> {
+    if (id == "node1") return address_of(1);
+    return id == "bad" ? std::optional<std::string>{"no address"} : std::nullopt;
+  };
+  core::Session session{options, 1};
+  TimePoint now{1h};
+  session.start(now);
+  const auto opened = [&] {
+    std::vector<std::string> addresses;
+    for (core::Action& action : session.take_actions()) {
+      if (auto* watch = std::get_if<core::StartWatch>(&action)) addresses.push_back(watch->address);
+    }
+    return addresses;
+  };
+  CHECK(opened() == std::vector<std::string>{address_of(0)});
+  const wire::View view{1,
+                        {{"node0", "0.0.0.0:7447", "unknown"},
+                         {"node1", "10.0.0.1:8447", "follower"},
+                         {"node2", "10.0.0.2:8447", "follower"},
+                         {"bad", "10.0.0.3:8447", "follower"}},
+                        {}};
+  session.on_view(core::WatchId{1}, view, now);
+  CHECK(opened() == std::vector<std::string>{address_of(1)});
+  CHECK(session.cluster()->nodes.size() == 2);
+  wire::View shrunk = view;
+  shrunk.epoch = 2;
+  shrunk.nodes.erase(shrunk.nodes.begin() + 1);
+  session.on_view(core::WatchId{1}, shrunk, now);
+  CHECK(session.cluster()->nodes.size() == 1);
+}
+
+TEST_CASE("A view that lacks a shard its node has written to tells that total_shards is too large") {
+  Script script{watched_nodes(1)};
+  script.claims(0, {0});
+  const auto put = script.put(9);
+  for (int i = 0; i < 10 && put.pending(); ++i) {
+    for (const OnWire& request : script.unanswered())
+      script.answer(request, request.method == a_put ? written(1) : missing());
+  }
+  REQUIRE(put.succeeded());
+  script.wait(10ms);
+  script.claims(0, {0});  // may have been on its way
+  CHECK(script.warnings.empty());
+  script.wait(1s);
+  script.claims(0, {0});
+  REQUIRE(script.warnings.size() == 1);
+  CHECK(script.warnings[0].kind == WarningKind::shard_count_mismatch);
+  CHECK(script.warnings[0].shard == 9);
+  script.wait(1s);
+  script.claims(0, {0});
+  CHECK(script.warnings.size() == 1);
+}
+
+TEST_CASE("A view that has the shard, a while after the write, is no reason to warn") {
+  Script script{watched_nodes(1)};
+  script.claims(0, {0});
+  const auto put = script.put(9);
+  for (int i = 0; i < 10 && put.pending(); ++i) {
+    for (const OnWire& request : script.unanswered())
+      script.answer(request, request.method == a_put ? written(1) : missing());
+  }
+  for (int i = 0; i < 3; ++i) {
+    script.wait(1s);
+    script.claims(0, {0, 9});
+  }
+  CHECK(script.warnings.empty());
+}
