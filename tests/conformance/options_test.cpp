@@ -108,6 +108,88 @@ TEST_CASE("(15) A put on a version of a missing key fails and writes nothing") {
   CHECK(guest.get(key).value() == std::nullopt);
 }
 
+TEST_CASE("(15) A put on condition that the key is absent writes once") {
+  Guest guest{endpoint().options()};
+  const std::string key = fresh_key();
+  REQUIRE(ended(guest.put(key, "first", {.precondition = absent})) == "ok");
+  const auto refused = guest.put(key, "second", {.precondition = absent});
+  CHECK(ended(refused) == "precondition_failed");
+  CHECK(value_of(guest.get(key)) == "first");
+  REQUIRE(ended(guest.remove(key)) == "ok");
+  REQUIRE(ended(guest.put(key, "third", {.precondition = absent})) == "ok");
+  CHECK(value_of(guest.get(key)) == "third");
+}
+
+TEST_CASE("(15) An update reads again when somebody else wrote in between") {
+  Guest guest{endpoint().options()};
+  Client other = made(Client::create(endpoint().options()));
+  const std::string key = fresh_key();
+  REQUIRE(ended(guest.put(key, "1")) == "ok");
+  int rounds = 0;
+  const Outcome<Updated> updated;
+  guest->update(
+      key,
+      [&](const std::optional<Entry>& entry) {
+        CHECK(entry.has_value());
+        if (!entry) return Change::keep();
+        if (++rounds == 1) {
+          const PutOutcome written;
+          other.put(key, "10", written.callback());
+          CHECK(written.wait(60s));
+        }
+        return Change::store(std::to_string(std::stoi(entry->value) + 1));
+      },
+      updated.callback());
+  REQUIRE(guest.wait(updated, 60s));
+  REQUIRE(ended(updated) == "ok");
+  CHECK(rounds == 2);
+  CHECK(updated.result()->rounds == 2);
+  CHECK(updated.result()->stored);
+  CHECK(value_of(guest.get(key)) == "11");
+}
+
+TEST_CASE("(15) An update writes a missing key, and nothing if it keeps what is there") {
+  Guest guest{endpoint().options()};
+  const std::string key = fresh_key();
+  for (const bool missing : {true, false}) {
+    const Outcome<Updated> updated;
+    guest->update(
+        key,
+        [&](const std::optional<Entry>& entry) {
+          CHECK(entry.has_value() != missing);
+          return missing ? Change::store("value") : Change::keep();
+        },
+        updated.callback());
+    REQUIRE(guest.wait(updated, 60s));
+    REQUIRE(ended(updated) == "ok");
+    CHECK(updated.result()->stored == missing);
+    CHECK(value_of(guest.get(key)) == "value");
+  }
+}
+
+TEST_CASE("(16) A remove on condition needs a word that the server does not enforce it") {
+  Guest guest{endpoint().options()};
+  const std::string key = fresh_key();
+  REQUIRE(ended(guest.put(key, "value")) == "ok");
+  const auto attempts = guest->stats().attempts;
+  CHECK(ended(guest.remove(key, {.precondition = at(Version{})})) == "not_supported");
+  CHECK(guest->stats().attempts == attempts);
+  CHECK(value_of(guest.get(key)) == "value");
+}
+
+TEST_CASE("(16) An unenforced remove on condition compares, and removes only what matches") {
+  Guest guest{endpoint().options()};
+  const std::string key = fresh_key();
+  REQUIRE(ended(guest.put(key, "value")) == "ok");
+  const Version version = stored(guest, key).version;
+  const Version wrong{version.term, version.index + 1000};
+  const auto refused = guest.remove(key, {.precondition = at(wrong), .unenforced = true});
+  REQUIRE(ended(refused) == "precondition_failed");
+  CHECK(value_of(guest.get(key)) == "value");
+  REQUIRE(ended(guest.remove(key, {.precondition = at(version), .unenforced = true})) == "ok");
+  CHECK(guest.get(key).value() == std::nullopt);
+}
+
 TEST_CASE("(17) A repeated idempotency key brings the first version and writes nothing") {
   Guest guest{endpoint().options()};
   const std::string key = fresh_key();
