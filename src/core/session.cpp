@@ -98,10 +98,12 @@ void Session::close(Duration grace, TimePoint now) {
     for (Node& node : nodes_) {
       if (!node.watch) continue;
       timers_.cancel(node.watch->timer);
+      node.watch->awaits_token = false;
       if (node.watch->stream) actions_.emplace_back(CancelWatch{*node.watch->stream});
     }
     while (!ready_.empty())
       end_ready(ready_.begin()->first, tl::make_unexpected(ready_error(ErrorCode::closed, "the client was closed")));
+    watch_token_source(now);
     grace_ends_ = now + grace;
   } else if (now + grace >= grace_ends_) {
     return;  // the shortest grace counts

@@ -71,9 +71,9 @@ void Session::go_on_with_token(TimePoint now) {
     if (op == nullptr || !std::exchange(op->awaits_token, false)) continue;
     route(*op, now);
   }
-  for (std::size_t node = 0; node < nodes_.size() && !closing_; ++node) {
+  for (std::size_t node = 0; node < nodes_.size(); ++node) {
     std::optional<Watch>& watch = nodes_[node].watch;
-    if (!watch || !std::exchange(watch->awaits_token, false)) continue;
+    if (!watch || !std::exchange(watch->awaits_token, false) || closing_) continue;
     WatchOp::Step step = watch->op.start(now);
     step.news.reset();  // it has been connecting all the time
     carry_out(node, step, {}, now);

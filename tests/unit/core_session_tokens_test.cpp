@@ -272,6 +272,21 @@ TEST_CASE("A token that comes within the grace of a close is still used") {
   CHECK(read.succeeded());
 }
 
+// Without the fix the timer of a stream that will never be opened came due again and again, in one call.
+TEST_CASE("A stream that waits for a token when the client closes is waited for no more") {
+  Script script{with_tokens(watched_nodes(1))};
+  const auto read = script.get(1);
+  script.close(2s);
+  script.wait(1s);
+  script.give_token("abc");
+  script.wait(500ms);
+  CHECK_FALSE(script.streaming(0));
+  script.answer(script.expect(a_get), found("x"));
+  CHECK(read.succeeded());
+  script.wait(10s);
+  CHECK(script.session().held().timers == 0);
+}
+
 TEST_CASE("Writes of a shard that wait for a token keep their order") {
   Script script{with_tokens(nodes(1))};
   const auto first = script.put(1);
