@@ -58,14 +58,22 @@ void Session::submit(Request request, Callback callback, TimePoint now) {
   if (may_go) enter_lane(op, now);
 }
 
-void Session::wait_ready(Need need, TimePoint deadline, ReadyCallback callback) {
+std::uint64_t Session::wait_ready(Need need, TimePoint deadline, ReadyCallback callback) {
   const std::uint64_t id = next_ready_++;
   ReadyWaiter& waiter = ready_[id];
   waiter.need = need;
   waiter.callback = std::move(callback);
-  if (closing_) return end_ready(id, tl::make_unexpected(ready_error(ErrorCode::closed, "the client is closed")));
+  if (closing_) {
+    end_ready(id, tl::make_unexpected(ready_error(ErrorCode::closed, "the client is closed")));
+    return id;
+  }
   waiter.timer = timers_.schedule(deadline, {TimerKind::ready_deadline, id});
   check_ready();
+  return id;
+}
+
+void Session::cancel_wait(std::uint64_t id) {
+  end_ready(id, tl::make_unexpected(ready_error(ErrorCode::cancelled, "cancelled")));
 }
 
 void Session::drain(Task callback) {
@@ -86,6 +94,7 @@ void Session::refuse(Callback callback, Error error, OperationKind kind, TimePoi
     deliveries_.emplace_back(Observation{std::move(end)});
   }
   if (error.code == ErrorCode::overloaded) counters_.overloaded.add();
+  if (error.code == ErrorCode::cancelled) counters_.cancelled.add();
   deliveries_.emplace_back(Completion{std::move(callback), tl::make_unexpected(std::move(error)), std::nullopt});
 }
 

@@ -99,7 +99,9 @@ class Session {
   void start(TimePoint now);
   void submit(Request request, Callback callback, TimePoint now);
   void cancel(OpId id, TimePoint now) { fail(id, ErrorCode::cancelled, "cancelled", now); }
-  void wait_ready(Need need, TimePoint deadline, ReadyCallback callback);
+  /// Its number, for `cancel_wait`.
+  std::uint64_t wait_ready(Need need, TimePoint deadline, ReadyCallback callback);
+  void cancel_wait(std::uint64_t id);
   /// The nodes the user names from now on; at least one, all well-formed.
   void set_nodes(const std::vector<std::string>& addresses, TimePoint now);
   /// `callback` is delivered when everything submitted so far has been.

@@ -152,8 +152,9 @@ void Session::leave_queue(RequestOp& op) {
   if (!op.queued_at) return;
   const std::size_t node = *std::exchange(op.queued_at, std::nullopt);
   std::deque<OpId>& queue = nodes_[node].queue;
-  // Mostly it is the first one: those who wait end in the order of their deadlines.
-  const auto place = std::find(queue.begin(), queue.end(), op.request.id);
+  // Mostly it is the first one, or the last one: as in `leave_discovery`.
+  const bool last = !queue.empty() && queue.back() == op.request.id;
+  const auto place = last ? std::prev(queue.end()) : std::find(queue.begin(), queue.end(), op.request.id);
   if (place != queue.end()) queue.erase(place);
   if (observable) count_queue(node);
 }
