@@ -32,6 +32,7 @@ struct ShardInfo {
 struct AdminOptions {
   std::optional<Duration> timeout{};    ///< Instead of ClientOptions::timeout; positive.
   std::optional<TimePoint> deadline{};  ///< An absolute end; the earlier of the two counts.
+  ScopeRef scope{};                     ///< Whose end cancels it.
 };
 
 using ShardInfoCallback = UniqueFunction<void(Result<ShardInfo>)>;

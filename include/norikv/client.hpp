@@ -11,6 +11,7 @@
 #include <norikv/cluster.hpp>
 #include <norikv/error.hpp>
 #include <norikv/export.hpp>
+#include <norikv/keys.hpp>
 #include <norikv/observable.hpp>
 #include <norikv/options.hpp>
 #include <norikv/stats.hpp>
@@ -28,6 +29,7 @@ class Vectors;
 
 using PutCallback = UniqueFunction<void(Result<Written>)>;
 using GetCallback = UniqueFunction<void(Result<std::optional<Entry>>)>;
+using GetManyCallback = UniqueFunction<void(std::vector<Result<std::optional<Entry>>>)>;
 using RemoveCallback = UniqueFunction<void(Result<Removed>)>;
 using ReadyCallback = UniqueFunction<void(Result<void>)>;
 using Task = UniqueFunction<void()>;
@@ -39,16 +41,19 @@ class Operation {
   /// Ends the operation with `cancelled` unless it has ended. [any thread] The callback comes later, on the loop's
   /// thread. A write that was on the wire may still be applied: its error says `maybe_applied`.
   NORIKV_EXPORT void cancel() const noexcept;
-  /// A number that is unique within the client; 0 for an operation that was refused at once.
+  /// A number that is unique within the client; 0 for an operation that was refused at once. Of a `get_many`: that of
+  /// its first key, the others follow.
   [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
 
  private:
   friend class Admin;
   friend class Client;
   friend class Vectors;
-  Operation(std::weak_ptr<detail::ClientCore> core, std::uint64_t id) noexcept : core_(std::move(core)), id_(id) {}
+  Operation(std::weak_ptr<detail::ClientCore> core, std::uint64_t id, std::uint64_t count = 1) noexcept
+      : core_(std::move(core)), id_(id), count_(count) {}
   std::weak_ptr<detail::ClientCore> core_;
   std::uint64_t id_ = 0;
+  std::uint64_t count_ = 0;  // of operations, their numbers one after the other
 };
 
 /// A client of one NoriKV cluster, on one libuv loop.
@@ -88,6 +93,13 @@ class Client {
   /// Reads `key`. A missing key is a success without entry; an empty value is an entry.
   NORIKV_EXPORT Operation get(std::string_view key, GetOptions options, GetCallback callback);
   NORIKV_EXPORT Operation get(std::string_view key, GetCallback callback);
+
+  /// Reads many keys, and calls back once, when all of them have ended: with one result for each key, in the order of
+  /// the keys. Each is a `get` of its own, with all that holds for one: they are not read at one moment, they count
+  /// one by one against the limits (some may be `overloaded`), and a key that is named twice is read twice. No key at
+  /// all is an empty result. The token cancels those that have not ended.
+  NORIKV_EXPORT Operation get_many(const Keys& keys, GetOptions options, GetManyCallback callback);
+  NORIKV_EXPORT Operation get_many(const Keys& keys, GetManyCallback callback);
 
   /// Removes `key`. Removing a missing key is a success too: the server does not say whether it was there.
   NORIKV_EXPORT Operation remove(std::string_view key, RemoveOptions options, RemoveCallback callback);

@@ -9,6 +9,8 @@ namespace norikv {
 class Admin;
 class Client;
 class Operation;
+class Scope;
+class ScopeRef;
 class Subscription;
 class Vectors;
 template <class Event>

@@ -5,10 +5,12 @@
 #include <norikv/client.hpp>
 #include <norikv/cluster.hpp>
 #include <norikv/error.hpp>
+#include <norikv/keys.hpp>
 #include <norikv/observable.hpp>
 #include <norikv/observer.hpp>
 #include <norikv/options.hpp>
 #include <norikv/routing.hpp>
+#include <norikv/scope.hpp>
 #include <norikv/security.hpp>
 #include <norikv/stats.hpp>
 #include <norikv/types.hpp>

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <norikv/observer.hpp>
+#include <norikv/scope.hpp>
 #include <norikv/security.hpp>
 #include <norikv/types.hpp>
 
@@ -185,6 +186,7 @@ struct PutOptions {
   std::optional<Duration> ttl{};
   std::optional<Precondition> precondition{};  ///< `at(version)` or `absent`.
   IdempotencyKey idempotency_key{};            ///< Text or `automatic`.
+  ScopeRef scope{};                            ///< Whose end cancels it.
 };
 
 /// Options of one `get`.
@@ -194,6 +196,7 @@ struct GetOptions {
   Consistency consistency = Consistency::lease;
   /// Sent as it is instead of `consistency`, for servers with levels of their own.
   std::optional<std::string> consistency_text{};
+  ScopeRef scope{};  ///< Whose end cancels it.
 };
 
 /// Options of one `remove`.
@@ -205,6 +208,7 @@ struct RemoveOptions {
   /// Today's server ignores conditions on removes. With this the client reads the key, compares, and then removes; it
   /// sends the condition along for servers to come. Another client can write in between, and what it wrote is removed.
   bool unenforced = false;
+  ScopeRef scope{};  ///< Whose end cancels it.
 };
 
 /// Options of one `update`.
@@ -214,6 +218,7 @@ struct UpdateOptions {
   /// How often the update function may run; at least 1. The last mismatch ends the update with `precondition_failed`.
   std::uint32_t max_rounds = 8;
   IdempotencyKey idempotency_key{};  ///< `automatic` or none: each round stores something else.
+  ScopeRef scope{};                  ///< Whose end cancels it.
 };
 
 /// How many nodes `wait_ready` waits for.
@@ -222,6 +227,7 @@ enum class Need : std::uint8_t { any_node, all_nodes };
 struct ReadyOptions {
   std::optional<Duration> timeout{};  ///< Instead of ClientOptions::timeout; positive.
   Need need = Need::any_node;
+  ScopeRef scope{};  ///< Whose end ends the wait.
 };
 
 struct CloseOptions {

@@ -105,6 +105,7 @@ struct VectorWriteOptions {
   std::optional<Duration> timeout{};    ///< Instead of ClientOptions::timeout; positive.
   std::optional<TimePoint> deadline{};  ///< An absolute end; the earlier of the two counts.
   IdempotencyKey idempotency_key{};     ///< Text or `automatic`. The server keeps these apart from those of keys.
+  ScopeRef scope{};                     ///< Whose end cancels it.
 };
 
 /// Options of one `search`.
@@ -115,6 +116,7 @@ struct VectorSearchOptions {
   /// Sent as it is instead of `consistency`, for servers with levels of their own.
   std::optional<std::string> consistency_text{};
   bool include_vectors = false;  ///< Whether each match brings its vector along.
+  ScopeRef scope{};              ///< Whose end cancels it.
 };
 
 /// Options of one `get`.
@@ -124,6 +126,7 @@ struct VectorGetOptions {
   Consistency consistency = Consistency::lease;
   /// Sent as it is instead of `consistency`, for servers with levels of their own.
   std::optional<std::string> consistency_text{};
+  ScopeRef scope{};  ///< Whose end cancels it.
 };
 
 using IndexCreatedCallback = UniqueFunction<void(Result<IndexCreated>)>;

@@ -83,6 +83,19 @@ Operation Client::get(std::string_view key, GetOptions options, GetCallback call
 
 Operation Client::get(std::string_view key, GetCallback callback) { return get(key, {}, std::move(callback)); }
 
+Operation Client::get_many(const Keys& keys, GetOptions options, GetManyCallback callback) {
+  if (impl_ == nullptr) {
+    detail::ClientCore::tell_all(callback, keys.size(),
+                                 client::make_error(ErrorCode::closed, "the client was moved from"));
+    return Operation{};
+  }
+  return {impl_->core, impl_->core->get_many(keys, std::move(options), std::move(callback)), keys.size()};
+}
+
+Operation Client::get_many(const Keys& keys, GetManyCallback callback) {
+  return get_many(keys, {}, std::move(callback));
+}
+
 Operation Client::remove(std::string_view key, RemoveOptions options, RemoveCallback callback) {
   if (impl_ == nullptr) return fail_closed(callback), Operation{};
   return {impl_->core, impl_->core->remove(key, std::move(options), std::move(callback))};
@@ -110,7 +123,7 @@ Admin Client::admin() const { return Admin{core()}; }
 
 void Client::wait_ready(ReadyOptions options, ReadyCallback callback) {
   if (impl_ == nullptr) return fail_closed(callback);
-  impl_->core->wait_ready(options, std::move(callback));
+  impl_->core->wait_ready(std::move(options), std::move(callback));
 }
 
 Observable<TopologyEvent> Client::topology() const { return Observable<TopologyEvent>{core()}; }
@@ -168,7 +181,7 @@ void Client::close(Task callback) { close({}, std::move(callback)); }
 std::shared_ptr<detail::ClientCore> Client::core() const { return impl_ == nullptr ? nullptr : impl_->core; }
 
 void Operation::cancel() const noexcept {
-  if (const auto core = core_.lock()) core->cancel(id_);
+  if (const auto core = core_.lock()) core->cancel(id_, count_);
 }
 
 // --- Subscription and Observable ---

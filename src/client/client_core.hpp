@@ -12,6 +12,7 @@
 #include <norikv/vectors.hpp>
 
 #include "client/publisher.hpp"
+#include "client/scope_state.hpp"
 #include "core/admission.hpp"
 #include "core/session.hpp"
 #include "core/transport.hpp"
@@ -36,6 +37,9 @@ class ClientCore final : public std::enable_shared_from_this<ClientCore>,
   std::uint64_t get(std::string_view key, GetOptions options, GetCallback callback);
   std::uint64_t remove(std::string_view key, RemoveOptions options, RemoveCallback callback);
   std::uint64_t update(std::string_view key, UpdateOptions options, UpdateFunction function, UpdateCallback callback);
+  // client_core_many.cpp: the number of the first key's operation; 0 without a key
+  std::uint64_t get_many(const Keys& keys, GetOptions options, GetManyCallback callback);
+  static void tell_all(GetManyCallback& callback, std::size_t keys, const Error& error);
   // client_core_services.cpp
   std::uint64_t create_index(std::string_view name, const VectorIndex& index, VectorWriteOptions options,
                              IndexCreatedCallback callback);
@@ -51,7 +55,9 @@ class ClientCore final : public std::enable_shared_from_this<ClientCore>,
   std::uint64_t snapshot_shard(std::uint32_t shard, const AdminOptions& options, ShardInfoCallback callback);
   std::uint64_t transfer_shard(std::uint32_t shard, std::string_view node_id, const AdminOptions& options,
                                ShardInfoCallback callback);
-  void cancel(std::uint64_t id);
+  void cancel(std::uint64_t first, std::uint64_t count);
+  /// In this order, which has to be the latest first.
+  void cancel(std::vector<Tied> tied);
   void wait_ready(ReadyOptions options, ReadyCallback callback);
   void when_room(std::size_t operations, ReadyCallback callback);
   void drain(Task callback);
@@ -93,6 +99,16 @@ class ClientCore final : public std::enable_shared_from_this<ClientCore>,
   void enter_later(Input input);
   template <class Callback>
   void refuse(Error error, OperationKind kind, Callback callback);
+  /// Puts the callback behind the scope, if there is one: its place in there.
+  template <class Callback>
+  static ScopeMember* tie_to(ScopeRef& scope, Callback& callback);
+  /// Whether an operation may start, which its scope then knows of. [loop thread]
+  [[nodiscard]] bool join(ScopeMember* member, Tied tied);
+  /// Gives back what an operation holds that its scope's end met on the way to the session. [loop thread]
+  void turn_away(const core::Request& request, core::Callback callback);
+  /// Takes a place for a request and makes its message; an error: it holds nothing.
+  template <class Encode>
+  tl::expected<void, core::Admission::Full> admit(core::Request& request, const Encode& encode);
   template <class Encode, class Callback>
   std::uint64_t submit(core::Request request, Encode encode, const std::optional<Error>& wrong,
                        Result<TimePoint> deadline, Callback callback);
@@ -105,6 +121,11 @@ class ClientCore final : public std::enable_shared_from_this<ClientCore>,
   std::uint64_t ask_about_shard(wire::Method method, std::uint32_t shard, std::string_view node_id,
                                 const AdminOptions& options, const std::optional<Error>& wrong,
                                 ShardInfoCallback callback);
+  /// What a `get_many` asks, key by key; an error: refused.
+  [[nodiscard]] std::vector<Result<core::Request>> requests_of(const Keys& keys, const GetOptions& options,
+                                                               std::uint64_t first);
+  void take_in(std::uint64_t first, std::vector<Result<core::Request>> requests, ScopeMember* member,
+               GetManyCallback callback);
   [[nodiscard]] std::vector<NodeStats> node_stats() const;
   void filled_up();
   void report_load();

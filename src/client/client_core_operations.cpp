@@ -29,6 +29,7 @@ std::uint64_t ClientCore::put(std::string_view key, std::string_view value, PutO
   request.shard = shard_of(key, options_.total_shards);
   const IdempotencyKey idempotency_key = key_of(options.idempotency_key, options_.writes);
   set_idempotency(request, idempotency_key);
+  request.scope = std::move(options.scope);
   request.ticket.bytes = key.size() + value.size() + idempotency_key.text().size();
   const Precondition precondition = options.precondition.value_or(Precondition{});
   request.expected = precondition.version;
@@ -51,6 +52,7 @@ std::uint64_t ClientCore::get(std::string_view key, GetOptions options, GetCallb
   request.method = wire::Method::get;
   request.shard = shard_of(key, options_.total_shards);
   request.consistency = options.consistency;
+  request.scope = std::move(options.scope);
   std::optional<Error> wrong = client::check_key(key);
   if (!wrong) wrong = client::check_text("GetOptions::consistency_text", options.consistency_text.value_or(""));
   request.consistency_text = std::move(options.consistency_text);
@@ -66,6 +68,7 @@ std::uint64_t ClientCore::remove(std::string_view key, RemoveOptions options, Re
   request.shard = shard_of(key, options_.total_shards);
   const IdempotencyKey idempotency_key = key_of(options.idempotency_key, options_.writes);
   set_idempotency(request, idempotency_key);
+  request.scope = std::move(options.scope);
   request.ticket.bytes = key.size() + idempotency_key.text().size();
   const Precondition precondition = options.precondition.value_or(Precondition{});
   request.expected = precondition.version;
@@ -88,30 +91,73 @@ std::uint64_t ClientCore::update(std::string_view key, UpdateOptions options, Up
   request.shard = shard_of(key, options_.total_shards);
   const IdempotencyKey idempotency_key = key_of(options.idempotency_key, options_.writes);
   set_idempotency(request, idempotency_key);
+  request.scope = options.scope;
   request.ticket.bytes = key.size();
   std::optional<Error> wrong = client::check_key(key);
   if (!wrong) wrong = client::check_update(options, static_cast<bool>(function));
   request.conditional = look_first(core::Conditional::Kind::update, key);
-  request.conditional->update = std::move(function);
+  // The callback keeps the function too, so that it is destroyed on the loop's thread even if the request is refused.
+  auto kept = std::make_shared<UpdateFunction>(std::move(function));
+  request.conditional->update = [kept, scope = options.scope.state_](const std::optional<Entry>& found) {
+    const auto over = [&] { return scope != nullptr && scope->ended(); };
+    if (over()) return Change::keep();
+    Change change = (*kept)(found);
+    return over() ? Change::keep() : change;  // it may have ended the scope itself
+  };
+  callback = [kept = std::move(kept), callback = std::move(callback)](Result<Updated> updated) mutable {
+    if (callback) callback(std::move(updated));
+  };
   request.conditional->max_rounds = options.max_rounds;
   return submit(
       std::move(request), [] { return std::string{}; }, wrong,
       client::deadline_of(options.timeout, options.deadline, options_.timeout, now()), std::move(callback));
 }
 
-void ClientCore::cancel(std::uint64_t id) {
-  if (forked() || id == 0) return;
-  enter([this, id](Way way) {
-    if (way == Way::on_loop) session_.cancel(core::OpId{id}, now());
+bool ClientCore::join(ScopeMember* member, Tied tied) {
+  return member == nullptr || member->join(weak_from_this(), this, tied);
+}
+
+void ClientCore::turn_away(const core::Request& request, core::Callback callback) {
+  admission_.release(request.ticket);
+  made_room();
+  session_.refuse(std::move(callback), scope_ended(), request.kind(), now());
+}
+
+void ClientCore::cancel(std::uint64_t first, std::uint64_t count) {
+  if (forked() || first == 0) return;
+  enter([this, first, count](Way way) {
+    if (way != Way::on_loop) return;
+    // The latest first: what waits behind others must not get its turn, and be sent, because those end.
+    for (std::uint64_t id = first + count; id-- > first;) session_.cancel(core::OpId{id}, now());
+  });
+}
+
+void ClientCore::cancel(std::vector<Tied> tied) {
+  if (forked()) return;
+  enter([this, tied = std::move(tied)](Way way) {
+    if (way != Way::on_loop) return;
+    for (const Tied& it : tied) {
+      if (it.kind == Tied::Kind::readiness) {
+        session_.cancel_wait(it.first);
+      } else {
+        for (std::uint64_t id = it.first + it.count; id-- > it.first;) session_.cancel(core::OpId{id}, now());
+      }
+    }
   });
 }
 
 void ClientCore::wait_ready(ReadyOptions options, ReadyCallback callback) {
+  ScopeMember* const member = tie_to(options.scope, callback);
   if (forked()) return fail(callback, closed_by_fork());
   Result<TimePoint> deadline = client::deadline_of(options.timeout, std::nullopt, options_.timeout, now());
-  enter([this, need = options.need, deadline = std::move(deadline), callback = std::move(callback)](Way way) mutable {
+  enter([this, member, need = options.need, deadline = std::move(deadline),
+         callback = std::move(callback)](Way way) mutable {
     if (way == Way::too_late) return fail(callback, closed());
-    if (deadline) return session_.wait_ready(need, *deadline, std::move(callback));
+    if (deadline) {
+      const std::uint64_t id = session_.wait_ready(need, *deadline, std::move(callback));
+      if (!join(member, {Tied::Kind::readiness, id})) session_.cancel_wait(id);
+      return;
+    }
     session_.deliveries().emplace_back(
         core::ReadyResult{std::move(callback), tl::make_unexpected(std::move(deadline.error()))});
   });

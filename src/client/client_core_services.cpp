@@ -32,6 +32,7 @@ std::uint64_t ClientCore::write_vectors(wire::Method method, std::size_t bytes, 
   request.shard = vector_shard;
   const IdempotencyKey idempotency_key = key_of(options.idempotency_key, options_.writes);
   set_idempotency(request, idempotency_key);
+  request.scope = options.scope;
   request.ticket.bytes = bytes + idempotency_key.text().size();
   if (!wrong) wrong = client::check_text("VectorWriteOptions::idempotency_key", idempotency_key.text());
   return submit(
@@ -46,6 +47,7 @@ std::uint64_t ClientCore::read_vectors(wire::Method method, std::size_t bytes, s
   request.method = method;
   request.shard = vector_shard;
   request.consistency = options.consistency;
+  request.scope = std::move(options.scope);
   if (!wrong) wrong = client::check_text("consistency_text", options.consistency_text.value_or(""));
   request.consistency_text = std::move(options.consistency_text);
   request.ticket.bytes = bytes;
@@ -125,6 +127,7 @@ std::uint64_t ClientCore::ask_about_shard(wire::Method method, std::uint32_t sha
   request.method = method;
   request.shard = wrong ? 0 : shard;
   request.ticket.bytes = node_id.size();
+  request.scope = options.scope;
   return submit(
       std::move(request),
       [&] {

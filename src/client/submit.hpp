@@ -55,6 +55,41 @@ inline void set_idempotency(core::Request& request, const IdempotencyKey& key) {
   request.user_idempotency_key = key.is_set() && !key.is_automatic();
 }
 
+inline Error scope_ended() { return client::make_error(ErrorCode::cancelled, "the operation's scope has ended"); }
+
+inline Error full(core::Admission::Full what) {
+  return client::make_error(ErrorCode::overloaded, what == core::Admission::Full::client ? client_full : node_full);
+}
+
+inline std::optional<Error> why_not(const ScopeMember* member, const std::optional<Error>& wrong,
+                                    const Result<TimePoint>& deadline) {
+  if (member != nullptr && member->scope_ended()) return scope_ended();
+  if (wrong) return wrong;
+  return deadline ? std::nullopt : std::optional<Error>{deadline.error()};
+}
+
+template <class Callback>
+ScopeMember* ClientCore::tie_to(ScopeRef& scope, Callback& callback) {
+  if (scope.state_ == nullptr) return nullptr;
+  auto [tied, member] = tie(std::move(scope.state_), std::move(callback));
+  callback = std::move(tied);
+  return member;
+}
+
+template <class Encode>
+tl::expected<void, core::Admission::Full> ClientCore::admit(core::Request& request, const Encode& encode) {
+  const auto ticket = admission_.try_admit(request.ticket.bytes, request.shard);
+  if (!ticket) {
+    if (ticket.error() == core::Admission::Full::client) filled_up();
+    return tl::make_unexpected(ticket.error());
+  }
+  request.ticket = *ticket;
+  if (!admission_.has_room()) filled_up();
+  request.payload = std::make_shared<const std::string>(encode());
+  request.submitted = now();
+  return {};
+}
+
 template <class Callback>
 void ClientCore::refuse(Error error, OperationKind kind, Callback callback) {
   enter_later([this, kind, error = std::move(error), callback = std::move(callback)](Way way) mutable {
@@ -66,32 +101,31 @@ void ClientCore::refuse(Error error, OperationKind kind, Callback callback) {
 template <class Encode, class Callback>
 std::uint64_t ClientCore::submit(core::Request request, Encode encode, const std::optional<Error>& wrong,
                                  Result<TimePoint> deadline, Callback callback) {
+  ScopeMember* const member = tie_to(request.scope, callback);
   if (forked()) return fail(callback, closed_by_fork()), 0;
-  if (wrong) return refuse(*wrong, request.kind(), std::move(callback)), 0;
-  if (!deadline) return refuse(std::move(deadline.error()), request.kind(), std::move(callback)), 0;
-  const auto ticket = admission_.try_admit(request.ticket.bytes, request.shard);
-  if (!ticket) {
-    const bool whole = ticket.error() == core::Admission::Full::client;
-    if (whole) filled_up();
+  if (std::optional<Error> error = why_not(member, wrong, deadline)) {
+    request.conditional.reset();  // before its callback, which keeps the user's function too, can end on the loop
+    return refuse(std::move(*error), request.kind(), std::move(callback)), 0;
+  }
+  if (const auto admitted = admit(request, encode); !admitted) {
+    request.conditional.reset();  // as above
     // The refusal itself has to be small: a producer may run into it a million times before the loop turns.
-    enter_later([this, whole, kind = request.kind(), callback = std::move(callback)](Way way) mutable {
-      if (way == Way::too_late) return fail(callback, closed());
-      session_.refuse(std::move(callback), client::make_error(ErrorCode::overloaded, whole ? client_full : node_full),
-                      kind, now());
-    });
+    enter_later(
+        [this, what = admitted.error(), kind = request.kind(), callback = std::move(callback)](Way way) mutable {
+          if (way == Way::too_late) return fail(callback, closed());
+          session_.refuse(std::move(callback), full(what), kind, now());
+        });
     return 0;
   }
-  request.ticket = *ticket;
-  if (!admission_.has_room()) filled_up();
-
   const std::uint64_t id = next_operation_.fetch_add(1, std::memory_order_relaxed);
   request.id = core::OpId{id};
-  request.payload = std::make_shared<const std::string>(encode());
-  request.submitted = now();
   request.trace = trace_of(options_.trace_context);
   request.deadline = *deadline;
-  enter([this, request = std::move(request), callback = std::move(callback)](Way way) mutable {
+  enter([this, member, request = std::move(request), callback = std::move(callback)](Way way) mutable {
     if (way == Way::too_late) return fail(callback, closed());
+    if (!join(member, {Tied::Kind::operations, static_cast<std::uint64_t>(request.id)})) {
+      return turn_away(request, std::move(callback));
+    }
     session_.submit(std::move(request), std::move(callback), now());
   });
   return id;

@@ -47,6 +47,7 @@ struct Request {
   TimePoint deadline{};
   std::shared_ptr<const TraceContext> trace;  ///< Sent along with every attempt; null = none.
   std::optional<Conditional> conditional;     ///< It reads and decides before it writes.
+  ScopeRef scope;                             ///< Taken out by whoever submits it: the session knows no scopes.
   std::optional<OperationKind> purpose;       ///< What it does for its caller, if the method alone does not tell.
 
   [[nodiscard]] Effect effect() const { return effect_of(method); }

@@ -40,7 +40,12 @@ int use_in_child(std::unique_ptr<Client> client) {
   client->remove("key", expect);
   client->wait_ready({}, expect);
   client->when_room(1, expect);
-  if (closed != 6) return 1;
+  const Scope scope;
+  client->get("key", {.scope = scope}, expect);
+  client->get_many({"key", "other"}, [&](const auto& results) {
+    for (const auto& result : results) expect(result);
+  });
+  if (closed != 9) return 1;
   int done = 0;
   client->drain([&] { ++done; });
   client->close([&] { ++done; });
