@@ -106,9 +106,11 @@ TEST_CASE("A refused token is renewed, and nobody notices") {
 TEST_CASE("A token that ends is renewed ahead of its end while operations go on") {
   Cluster cluster = asking_for({"one", "two"});
   Reasons reasons;
-  Guest guest{with_source(cluster, giving({"one", "two"}, &reasons, 400ms))};
+  Guest guest{with_source(cluster, giving({"one", "two"}, &reasons, 1s))};
   // Half of a token's time has to pass, which is real time.
-  REQUIRE(guest.loop().run_until([&] { return ended(guest.get("key")) == "ok" && reasons.size() >= 3; }));
+  const TimePoint limit = std::chrono::steady_clock::now() + 20s;
+  while (reasons.size() < 3 && std::chrono::steady_clock::now() < limit) REQUIRE(ended(guest.get("key")) == "ok");
+  REQUIRE(reasons.size() >= 3);
   CHECK(reasons[0] == "first");
   CHECK(reasons[1] == "expiring");
   CHECK(reasons[2] == "expiring");
