@@ -19,6 +19,11 @@ using NodeIndex = std::uint32_t;
 
 enum class WriteKind : std::uint8_t { put, remove };
 
+/// What really became of a write, for a test that checks what its client was told.
+struct WriteFate {
+  std::uint32_t applied = 0;  ///< How often it took effect.
+};
+
 /// A request to write, as it arrived.
 struct Write {
   WriteKind kind = WriteKind::put;
@@ -27,6 +32,7 @@ struct Write {
   std::optional<Duration> ttl{};
   std::string idempotency_key{};
   std::optional<Version> if_match{};
+  std::shared_ptr<WriteFate> fate{};  ///< None = nobody wants to know.
 };
 
 enum class WriteId : std::uint64_t {};

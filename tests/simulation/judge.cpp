@@ -1,0 +1,124 @@
+#include "simulation/judge.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "util/text.hpp"
+
+namespace norikv::simulation {
+
+void Judge::fail(std::string check, const std::string& detail) const {
+  throw Violation{std::move(check), "client " + std::to_string(client_) + ": " + detail};
+}
+
+void Judge::fail(std::string check, const OperationRecord& operation, const std::string& detail) const {
+  fail(std::move(check), "operation " + std::to_string(operation.number) + " (key " + operation.key + ", shard " +
+                             std::to_string(operation.shard) + "): " + detail);
+}
+
+OperationRecord& Judge::submitted(OperationRecord record) {
+  record.number = operations_.size();
+  record.client = client_;
+  record.begin = agenda_.stamp();
+  operations_.push_back(std::move(record));
+  OperationRecord& operation = operations_.back();
+  pending_.push_back(operation.number);
+  if (operation.payload) by_payload_.emplace(operation.payload.get(), &operation);
+  return operation;
+}
+
+void Judge::told(OperationRecord& operation, std::optional<Error> error) {
+  if (++operation.told > 1) fail("callback-twice", operation, "its callback came twice");
+  std::erase(pending_, operation.number);
+  operation.end = agenda_.stamp();
+  operation.told_at = agenda_.now();
+  operation.error = std::move(error);
+  check_end(operation);
+}
+
+void Judge::topology(const TopologyEvent& event) {
+  if (!event.before || !event.after) fail("topology-chain", "an event without a state");
+  if (event.after->generation != event.before->generation + 1)
+    fail("topology-chain", "the generation did not grow by one");
+  if (generation_ && event.before->generation != *generation_)
+    fail("topology-chain", "an event does not begin where the last one ended");
+  generation_ = event.after->generation;
+  for (const LeaderChange& change : event.leaders_changed) {
+    std::string& leader = leaders_[change.shard];
+    const std::string shard = "shard " + std::to_string(change.shard);
+    if (change.before != leader) fail("topology-chain", shard + " changes from a leader that it did not have");
+    if (change.after == change.before) fail("topology-chain", shard + " changes to the leader that it had");
+    leader = change.after;
+    const NodeView* leads = event.after->leader_of(change.shard);
+    if ((leads == nullptr ? std::string{} : leads->address) != leader)
+      fail("topology-chain", shard + ": the event and its state name different leaders");
+  }
+  // What did not change in the event did not change in the state.
+  for (std::uint32_t shard = 0; shard < event.after->shards.size(); ++shard) {
+    const NodeView* leads = event.after->leader_of(shard);
+    if ((leads == nullptr ? std::string{} : leads->address) != leaders_[shard])
+      fail("topology-chain", "the leader of shard " + std::to_string(shard) + " changed without an event");
+  }
+}
+
+// A new subscriber's first event: the state in which its next event begins.
+void Judge::replay(const ClusterView& view) {
+  if (view.generation != generation_.value_or(0))
+    fail("topology-chain", "a replay does not tell the state between two events");
+}
+
+void Judge::view_shown(std::size_t node, bool first_of_stream, const wire::View& view, const ClusterView& before,
+                       const ClusterView& after) {
+  const NodeView& was = before.nodes[node];
+  const NodeView& is = after.nodes[node];
+  const bool older = !first_of_stream && view.epoch < was.epoch;
+  const std::uint64_t expected = older ? was.epoch : view.epoch;
+  if (is.epoch != expected) {
+    fail("incarnation", "a view of " + is.address + " with epoch " + std::to_string(view.epoch) + " left epoch " +
+                            std::to_string(is.epoch) + ", it should be " + std::to_string(expected));
+  }
+  if (is.incarnation != was.incarnation + (first_of_stream ? 1 : 0))
+    fail("incarnation", "the incarnation of " + is.address + " went from " + std::to_string(was.incarnation) + " to " +
+                            std::to_string(is.incarnation));
+  if (!older && is.health != NodeHealth::up) fail("incarnation", is.address + " spoke and is not up");
+  if (!first_of_stream) return;
+  // What the node itself had claimed on a stream that ended, and does not claim again, is void.
+  for (std::uint32_t shard = 0; shard < before.shards.size(); ++shard) {
+    const ShardView& believed = before.shards[shard];
+    if (believed.leader != static_cast<std::int32_t>(node) || believed.source != LeaderSource::view) continue;
+    const auto listed = std::find_if(view.shards.begin(), view.shards.end(),
+                                     [shard](const wire::Shard& each) { return each.id == shard; });
+    const bool claimed =
+        listed != view.shards.end() && std::any_of(listed->replicas.begin(), listed->replicas.end(),
+                                                   [](const wire::Replica& replica) { return replica.leader; });
+    if (!claimed && after.shards[shard].leader == believed.leader) {
+      fail("incarnation", "shard " + std::to_string(shard) + " is still believed to be led by " + is.address +
+                              ", on the word of a stream that ended");
+    }
+  }
+}
+
+void Judge::warning(const WarningEvent& event) {
+  if (event.kind == WarningKind::write_collision) return collisions_.push_back(event);
+  fail("false-warning", event.message);
+}
+
+void Judge::after_turn(core::Session& session) {
+  if (!session.deliveries().empty()) return;  // more turns follow at once
+  for (const std::uint64_t number : pending_) {
+    const OperationRecord& operation = operations_[number];
+    if (operation.deadline <= agenda_.now()) fail("late", operation, "its deadline is over and it was not called back");
+    if (closes_at_ && *closes_at_ <= agenda_.now())
+      fail("late", operation, "the grace of the close is over and it was not called back");
+  }
+}
+
+void Judge::at_end() {
+  for (const OperationRecord& operation : operations_) {
+    if (operation.pending()) fail("callback-missing", operation, "its callback never came");
+    check_truth(operation);
+  }
+  check_collisions();
+}
+
+}  // namespace norikv::simulation

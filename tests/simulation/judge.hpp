@@ -1,0 +1,124 @@
+#pragma once
+
+#include <deque>
+#include <map>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include <norikv/cluster.hpp>
+
+#include "core/session.hpp"
+#include "simulation/agenda.hpp"
+#include "simulation/record.hpp"
+#include "simulation/scenario.hpp"
+
+namespace norikv::simulation {
+
+/// Watches one client from outside, as its users, its servers and its wire see it, and throws a `Violation` at the
+/// first broken promise. It shares no decision with the client: what it demands is written down a second time here.
+class Judge {
+ public:
+  Judge(const Scenario& scenario, Agenda& agenda, std::size_t client)
+      : scenario_(scenario), agenda_(agenda), client_(client) {}
+
+  // Users.
+  OperationRecord& submitted(OperationRecord record);
+  void told(OperationRecord& operation, std::optional<Error> error);
+  void cancelled(OperationRecord& operation) { operation.cancelled = true; }
+  void closing(TimePoint at) { closes_at_ = closes_at_ ? std::min(*closes_at_, at) : at; }
+
+  // The wire. `started` returns the operation that the call belongs to; none for a probe of the client's own.
+  /// `before` and `after`: what the client believed around the input that made it start the call.
+  OperationRecord* started(const core::Call& call, std::size_t node, const ClusterView& before,
+                           const ClusterView& after);
+  void given_up(core::CallId call);
+  /// Where the server notes what becomes of a write; none for reads.
+  [[nodiscard]] std::shared_ptr<testing::WriteFate> fate_of(core::CallId call) const;
+  void replied(const core::Reply& reply);
+
+  // What the client says by itself.
+  void topology(const TopologyEvent& event);
+  void replay(const ClusterView& view);
+  void warning(const WarningEvent& event);
+  void view_shown(std::size_t node, bool first_of_stream, const wire::View& view, const ClusterView& before,
+                  const ClusterView& after);
+
+  /// After each turn of the client's loop.
+  void after_turn(core::Session& session);
+  /// Nothing can happen any more.
+  void at_end();
+
+  [[nodiscard]] const std::deque<OperationRecord>& operations() const { return operations_; }
+  [[nodiscard]] OperationRecord& operation(std::uint64_t number) { return operations_.at(number); }
+  [[nodiscard]] std::size_t pending() const { return pending_.size(); }
+  [[nodiscard]] const std::vector<std::uint64_t>& pending_operations() const { return pending_; }
+
+  [[noreturn]] void fail(std::string check, const std::string& detail) const;
+  [[noreturn]] void fail(std::string check, const OperationRecord& operation, const std::string& detail) const;
+
+ private:
+  struct OnWire {
+    OperationRecord* operation = nullptr;  // none: a probe of the client's own
+    std::size_t attempt = 0;
+    wire::Method method{};
+    std::size_t node = 0;
+    std::uint32_t shard = 0;
+    bool searches = false;  // for a leader that is not known
+    bool given_up = false;
+  };
+
+  // judge_wire.cpp: what a call that starts must keep
+  struct Belief {
+    std::int32_t before = -1, after = -1;
+    LeaderSource source = LeaderSource::none;
+    [[nodiscard]] bool known() const { return before >= 0 || after >= 0; }
+  };
+  void check_budget(const OperationRecord& operation, const core::Call& call) const;
+  void check_repeat(const OperationRecord& operation, std::size_t node) const;
+  void check_settled(const OperationRecord& operation) const;
+  void check_lane(const OperationRecord& operation);
+  void check_order(const OperationRecord& operation) const;
+  void check_route(const OperationRecord& operation, std::size_t node, const Belief& belief) const;
+  void check_hops(const OperationRecord& operation, std::size_t node, const Belief& belief) const;
+  void check_single_search(std::uint32_t shard) const;
+  [[nodiscard]] bool repeats_where_it_was(const OperationRecord& operation, std::size_t node) const;
+  [[nodiscard]] bool needs_leader(const OperationRecord& operation) const;
+
+  // Requests that look for one shard's leader at once: one, and one beside it.
+  static constexpr std::ptrdiff_t max_searches = 2;
+  // Hints that are followed without a pause.
+  static constexpr std::size_t max_hint_hops = 4;
+
+  // judge_end.cpp: what an operation that ends must keep
+  void check_end(const OperationRecord& operation) const;
+  void check_code(const OperationRecord& operation) const;
+  void check_attempts(const OperationRecord& operation) const;
+  void check_maybe_applied(const OperationRecord& operation) const;
+  void check_patience(const OperationRecord& operation) const;
+  void check_truth(const OperationRecord& operation) const;
+  void check_collisions() const;
+
+  const Scenario& scenario_;
+  Agenda& agenda_;
+  std::size_t client_;
+  std::deque<OperationRecord> operations_;
+  std::vector<std::uint64_t> pending_;
+  std::unordered_map<const std::string*, OperationRecord*> by_payload_;
+  std::map<core::CallId, OnWire> on_wire_;
+  struct WriteOnServer {
+    std::uint64_t operation = 0;
+    std::size_t attempt = 0;
+  };
+  struct Lane {
+    std::vector<WriteOnServer> writes;  // those that may still be under way
+    TimePoint last_sent{};
+  };
+  std::map<std::uint32_t, Lane> lanes_;
+  std::map<std::uint32_t, std::string> leaders_;
+  std::optional<std::uint64_t> generation_;
+  std::vector<WarningEvent> collisions_;
+  std::optional<TimePoint> closes_at_;
+};
+
+}  // namespace norikv::simulation

@@ -1,0 +1,180 @@
+#include <algorithm>
+
+#include "simulation/judge.hpp"
+#include "util/text.hpp"
+
+// What an operation that ended must keep.
+namespace norikv::simulation {
+namespace {
+
+using Class = Meaning::Class;
+
+bool ended_by_attempt(const OperationRecord& operation) {
+  return !operation.attempts.empty() && operation.attempts.back().ended;
+}
+
+}  // namespace
+
+void Judge::check_end(const OperationRecord& operation) const {
+  if (!operation.error) {
+    if (operation.attempts.empty()) fail("wrong-end", operation, "a success without a request");
+    const bool answered =
+        std::any_of(operation.attempts.begin(), operation.attempts.end(),
+                    [](const AttemptRecord& attempt) { return attempt.ended && attempt.meaning.success(); });
+    if (!answered) fail("wrong-end", operation, "a success that no server told");
+    return;
+  }
+  check_code(operation);
+  check_attempts(operation);
+  check_maybe_applied(operation);
+  check_patience(operation);
+}
+
+void Judge::check_code(const OperationRecord& operation) const {
+  const Error& error = *operation.error;
+  const TimePoint now = agenda_.now();
+  const std::string code{to_string(error.code)};
+  const bool told_by_server =
+      std::any_of(operation.attempts.begin(), operation.attempts.end(), [&error](const AttemptRecord& attempt) {
+        return attempt.ended && !attempt.meaning.success() && attempt.meaning.code == error.code;
+      });
+  switch (error.code) {
+    case ErrorCode::cancelled:
+      if (!operation.cancelled) fail("wrong-end", operation, "nobody cancelled it");
+      return;
+    case ErrorCode::closed:
+      if (!closes_at_) fail("wrong-end", operation, "nobody closed the client");
+      return;
+    case ErrorCode::overloaded:
+      if (!operation.attempts.empty()) fail("wrong-end", operation, "overloaded after it was sent");
+      return;
+    case ErrorCode::deadline_exceeded:
+      if (now < operation.deadline && !told_by_server) fail("wrong-end", operation, "its time is not over");
+      return;
+    default:
+      if (!ended_by_attempt(operation)) fail("wrong-end", operation, code + " without an answer");
+      if (operation.attempts.back().meaning.code != error.code)
+        fail("status", operation,
+             "it ends with " + code + ", its last answer means " +
+                 std::string{to_string(operation.attempts.back().meaning.code)});
+  }
+}
+
+// The attempts that an error lists are those that were made, in order.
+void Judge::check_attempts(const OperationRecord& operation) const {
+  const Error& error = *operation.error;
+  if (error.attempts_made < operation.attempts.size())
+    fail("attempts", operation,
+         "it counts " + std::to_string(error.attempts_made) + " attempts of " +
+             std::to_string(operation.attempts.size()));
+  const std::size_t listed = std::min<std::size_t>({operation.attempts.size(), error.attempts.size(), 4});
+  for (std::size_t i = 0; i < listed; ++i) {
+    const AttemptRecord& made = operation.attempts[i];
+    const Attempt& told = error.attempts[i];
+    if (told.node != address_of_node(made.node))
+      fail("attempts", operation, "an attempt is said to have gone to " + told.node);
+    if (made.ended && !made.given_up && told.outcome != made.meaning.code) {
+      fail("status", operation,
+           "an attempt is said to have ended with " + std::string{to_string(told.outcome)} + ", it ended with " +
+               std::string{to_string(made.meaning.code)});
+    }
+  }
+}
+
+void Judge::check_maybe_applied(const OperationRecord& operation) const {
+  bool unknown = false;
+  bool given_up = false;  // an answer that came after that is nothing the error could have told
+  for (const AttemptRecord& attempt : operation.attempts) {
+    unknown = unknown || (operation.is_write() && (!attempt.ended || !attempt.meaning.definite));
+    given_up = given_up || (operation.is_write() && attempt.given_up);
+  }
+  if (unknown && !operation.error->maybe_applied)
+    fail("maybe-applied", operation, "it may have been applied, and its error does not say so");
+  if (!unknown && !given_up && operation.error->maybe_applied)
+    fail("maybe-applied", operation, "every answer was definite, and its error says that it may have been applied");
+}
+
+// What can be repeated is repeated as long as its time allows.
+void Judge::check_patience(const OperationRecord& operation) const {
+  if (operation.cancelled || closes_at_ || !ended_by_attempt(operation)) return;
+  if (operation.error->code == ErrorCode::overloaded) return;
+  const Meaning& last = operation.attempts.back().meaning;
+  const RetryOptions& retry = scenario_.options.retry;
+  const bool repeatable = !operation.is_write() || operation.has_idempotency_key;
+  Duration longest = last.pause;
+  switch (last.kind) {
+    case Class::not_leader:
+      longest = std::max(longest, retry.not_leader.cap);
+      break;
+    case Class::not_processed:
+      longest = std::max(longest, retry.unavailable.cap);
+      break;
+    case Class::ambiguous:
+    case Class::throttled:
+      if (!repeatable) return;
+      longest = std::max({longest, retry.ambiguous.cap, retry.throttled.cap, scenario_.options.writes.lane_settle});
+      break;
+    default:
+      return;
+  }
+  if (agenda_.now() + longest < operation.deadline)
+    fail("gave-up", operation,
+         "it ended with " + std::string{to_string(operation.error->code)} + ", with " +
+             util::to_text(operation.deadline - agenda_.now()) + " left to try again");
+}
+
+// What the server knows, once everything is over.
+void Judge::check_truth(const OperationRecord& operation) const {
+  if (!operation.is_write()) return;
+  const std::uint32_t applied = operation.applied();
+  const bool replicated = scenario_.cluster.profile == testing::Profile::replicated;
+  if (applied > 1 && (replicated || !operation.has_idempotency_key))
+    fail("applied-twice", operation, "it was applied " + std::to_string(applied) + " times");
+  if (operation.succeeded()) {
+    if (applied == 0 && scenario_.writes_are_safe())
+      fail("lost-write", operation, "it was acknowledged and never applied");
+    return;
+  }
+  if (applied > 0 && !operation.error->maybe_applied)
+    fail("maybe-applied", operation, "it was applied, and its error said that it was not");
+}
+
+namespace {
+
+// Two writes that were both acknowledged as one version of a shard, while they overlapped.
+bool collide(const OperationRecord& a, const OperationRecord& b) {
+  if (!a.is_write() || !b.is_write() || a.shard != b.shard || !a.succeeded() || !b.succeeded()) return false;
+  const AttemptRecord& last_a = a.attempts.back();
+  const AttemptRecord& last_b = b.attempts.back();
+  return a.version == b.version && last_a.node == last_b.node && last_a.started < *last_b.ended &&
+         last_b.started < *last_a.ended;
+}
+
+}  // namespace
+
+void Judge::check_collisions() const {
+  const auto by_id = [this](std::uint64_t id) -> const OperationRecord* {
+    for (const OperationRecord& operation : operations_) {
+      if (static_cast<std::uint64_t>(operation.id) == id) return &operation;
+    }
+    return nullptr;
+  };
+  for (const WarningEvent& warning : collisions_) {
+    const OperationRecord* a = by_id(warning.operations[0]);
+    const OperationRecord* b = by_id(warning.operations[1]);
+    if (a == nullptr || b == nullptr || !collide(*a, *b)) fail("collisions", "a false alarm: " + warning.message);
+  }
+  for (const OperationRecord& lost : operations_) {
+    if (!lost.is_write() || !lost.succeeded() || lost.applied() > 0) continue;
+    const bool noticeable = std::any_of(operations_.begin(), operations_.end(), [&](const OperationRecord& other) {
+      return &other != &lost && collide(lost, other);
+    });
+    const bool noticed = std::any_of(collisions_.begin(), collisions_.end(), [&](const WarningEvent& warning) {
+      const auto id = static_cast<std::uint64_t>(lost.id);
+      return warning.operations[0] == id || warning.operations[1] == id;
+    });
+    if (noticeable && !noticed) fail("collisions", lost, "it was lost, which could be seen, and nobody was warned");
+  }
+}
+
+}  // namespace norikv::simulation

@@ -1,0 +1,219 @@
+#include <norikv/routing.hpp>
+
+#include <algorithm>
+
+#include "core/consistency.hpp"
+#include "simulation/codec.hpp"
+#include "simulation/judge.hpp"
+#include "util/text.hpp"
+
+// What a request that goes on the wire must keep.
+namespace norikv::simulation {
+namespace {
+
+using Class = Meaning::Class;
+
+// A node that answers one of these is no use, whatever it is asked: a search goes on to the next one.
+bool node_is_unfit(ErrorCode code) {
+  return code == ErrorCode::not_supported || code == ErrorCode::protocol || code == ErrorCode::permission_denied ||
+         code == ErrorCode::unauthenticated;
+}
+
+}  // namespace
+
+OperationRecord* Judge::started(const core::Call& call, std::size_t node, const ClusterView& before,
+                                const ClusterView& after) {
+  const auto [place, fresh] = on_wire_.try_emplace(call.id);
+  if (!fresh) fail("call-number", "a call's number is used twice");
+  OnWire& entry = place->second;
+  entry.method = call.method;
+  entry.node = node;
+  if (call.deadline <= agenda_.now()) fail("budget", "a request starts with a spent budget");
+
+  const auto owner = by_payload_.find(call.payload.get());
+  if (owner == by_payload_.end()) {
+    const auto request = decode_request(call.method, *call.payload + call.suffix);
+    if (!request || call.method != wire::Method::get) fail("foreign-request", "a request that no user asked for");
+    entry.shard = shard_of(request->write.key, scenario_.options.total_shards);
+    entry.searches = before.shards[entry.shard].leader < 0 && after.shards[entry.shard].leader < 0;
+    if (entry.searches) check_single_search(entry.shard);
+    return nullptr;
+  }
+  OperationRecord& operation = *owner->second;
+  entry.operation = &operation;
+  entry.shard = operation.shard;
+  entry.attempt = operation.attempts.size();
+  const Belief belief{before.shards[operation.shard].leader, after.shards[operation.shard].leader,
+                      after.shards[operation.shard].source};
+  check_budget(operation, call);
+  check_repeat(operation, node);
+  check_route(operation, node, belief);
+  check_hops(operation, node, belief);
+  if (operation.is_write()) {
+    check_order(operation);
+    check_lane(operation);
+  }
+  entry.searches = needs_leader(operation) && !belief.known() && !repeats_where_it_was(operation, node);
+  if (entry.searches) check_single_search(operation.shard);
+
+  AttemptRecord attempt;
+  attempt.call = call.id;
+  attempt.method = call.method;
+  attempt.node = node;
+  attempt.started = agenda_.now();
+  attempt.leader_known = belief.known();
+  if (operation.is_write()) {
+    attempt.fate = std::make_shared<testing::WriteFate>();
+    Lane& lane = lanes_[operation.shard];
+    lane.writes.push_back({operation.number, operation.attempts.size()});
+    lane.last_sent = agenda_.now();
+  }
+  operation.attempts.push_back(std::move(attempt));
+  return &operation;
+}
+
+void Judge::given_up(core::CallId call) {
+  const auto found = on_wire_.find(call);
+  if (found == on_wire_.end()) fail("call-number", "a call that is not on the wire is given up");
+  if (found->second.given_up) fail("call-number", "a call is given up twice");
+  found->second.given_up = true;
+  if (found->second.operation != nullptr) found->second.operation->attempts[found->second.attempt].given_up = true;
+}
+
+std::shared_ptr<testing::WriteFate> Judge::fate_of(core::CallId call) const {
+  const auto found = on_wire_.find(call);
+  if (found == on_wire_.end() || found->second.operation == nullptr) return nullptr;
+  return found->second.operation->attempts[found->second.attempt].fate;
+}
+
+void Judge::replied(const core::Reply& reply) {
+  const auto found = on_wire_.find(reply.id);
+  const OnWire entry = found->second;
+  on_wire_.erase(found);
+  if (entry.operation == nullptr) return;
+  AttemptRecord& attempt = entry.operation->attempts[entry.attempt];
+  attempt.ended = agenda_.now();
+  attempt.meaning = meaning_of(reply, entry.method);
+}
+
+bool Judge::needs_leader(const OperationRecord& operation) const {
+  return operation.is_write() || core::needs_leader(operation.consistency);
+}
+
+// An idempotency key is known on one server: after an unknown outcome that one is asked first, whoever leads. And a
+// level is asked for in another dialect of the node that did not know it in the first.
+bool Judge::repeats_where_it_was(const OperationRecord& operation, std::size_t node) const {
+  if (operation.attempts.empty()) return false;
+  const AttemptRecord& last = operation.attempts.back();
+  return last.node == node && (last.meaning.kind == Class::ambiguous || last.meaning.kind == Class::throttled ||
+                               last.meaning.kind == Class::unknown_level);
+}
+
+void Judge::check_budget(const OperationRecord& operation, const core::Call& call) const {
+  if (!operation.pending()) fail("attempt-after-end", operation, "a request starts after the callback came");
+  if (operation.deadline <= agenda_.now()) fail("budget", operation, "a request starts with a spent budget");
+  if (call.deadline > operation.deadline) fail("budget", operation, "a request may take longer than its operation");
+  const bool repeatable = !operation.is_write() || operation.has_idempotency_key;
+  const TimePoint bound = agenda_.now() + scenario_.options.retry.attempt_timeout;
+  if (repeatable && call.deadline > bound) fail("budget", operation, "attempt_timeout does not bound an attempt");
+  if (!repeatable && call.deadline != operation.deadline)
+    fail("budget", operation, "an attempt that can't be repeated does not have the operation's whole time");
+}
+
+void Judge::check_repeat(const OperationRecord& operation, std::size_t node) const {
+  if (operation.attempts.empty()) return;
+  const TimePoint now = agenda_.now();
+  if (operation.is_write()) check_settled(operation);
+  for (const AttemptRecord& earlier : operation.attempts) {
+    if (earlier.node == node && earlier.ended && now < *earlier.ended + earlier.meaning.pause)
+      fail("pushback", operation, "it comes back to " + address_of_node(node) + ", which asked for a longer pause");
+  }
+  const AttemptRecord& last = operation.attempts.back();
+  if (!last.ended) return;
+  if (last.meaning.kind == Class::success) fail("attempt-after-end", operation, "it is repeated after a success");
+  if (last.meaning.kind == Class::permanent && !(needs_leader(operation) && node_is_unfit(last.meaning.code)))
+    fail("repeated-permanent", operation, "it is repeated after " + std::string{to_string(last.meaning.code)});
+  if (last.meaning.kind == Class::unknown_level && operation.attempts.size() > 1) {
+    const AttemptRecord& earlier = operation.attempts[operation.attempts.size() - 2];
+    if (earlier.meaning.kind == Class::unknown_level && earlier.node == last.node && last.node == node)
+      fail("dialect", operation, "it is repeated in a dialect that the node has refused");
+  }
+}
+
+// No write goes out again while an earlier request of it may still be carried out.
+void Judge::check_settled(const OperationRecord& operation) const {
+  const WriteOptions& writes = scenario_.options.writes;
+  const Duration settle = writes.in_flight_per_shard == 0 ? Duration{0} : writes.lane_settle;
+  for (const AttemptRecord& earlier : operation.attempts) {
+    if (!earlier.ended) fail("repeated-too-early", operation, "it is repeated while it is on the wire");
+    if (earlier.meaning.definite) continue;
+    if (!operation.has_idempotency_key)
+      fail("repeated-after-unknown", operation, "a write without idempotency key is repeated after an unknown outcome");
+    if (agenda_.now() < *earlier.ended + settle)
+      fail("repeated-too-early", operation, "it is repeated before its lane has settled");
+  }
+}
+
+void Judge::check_lane(const OperationRecord& operation) {
+  const WriteOptions& options = scenario_.options.writes;
+  const TimePoint now = agenda_.now();
+  Lane& lane = lanes_[operation.shard];
+  if (lane.last_sent + options.spacing > now && lane.last_sent != TimePoint{})
+    fail("spacing", operation, "it follows another write of its shard too closely");
+  if (options.in_flight_per_shard == 0) return;
+  std::erase_if(lane.writes, [&](const WriteOnServer& write) {
+    const AttemptRecord& attempt = operations_[write.operation].attempts[write.attempt];
+    return attempt.ended && (attempt.meaning.definite || *attempt.ended + options.lane_settle <= now);
+  });
+  std::vector<std::uint64_t> others;
+  for (const WriteOnServer& write : lane.writes) {
+    const bool counted = std::find(others.begin(), others.end(), write.operation) != others.end();
+    if (write.operation != operation.number && !counted) others.push_back(write.operation);
+  }
+  if (others.size() < options.in_flight_per_shard) return;
+  fail("lane", operation,
+       "it starts beside operation " + std::to_string(others.front()) + ", which may still be under way on the server");
+}
+
+void Judge::check_order(const OperationRecord& operation) const {
+  if (scenario_.options.writes.in_flight_per_shard != 1 || !operation.attempts.empty()) return;
+  for (std::uint64_t number = operation.number + 1; number < operations_.size(); ++number) {
+    const OperationRecord& later = operations_[number];
+    if (later.is_write() && later.shard == operation.shard && !later.attempts.empty())
+      fail("order", later, "it has overtaken operation " + std::to_string(operation.number) + " of its shard");
+  }
+}
+
+void Judge::check_route(const OperationRecord& operation, std::size_t node, const Belief& belief) const {
+  const auto index = static_cast<std::int32_t>(node);
+  if (!needs_leader(operation) || !belief.known() || belief.before == index || belief.after == index) return;
+  if (repeats_where_it_was(operation, node)) return;
+  if (belief.before != belief.after) return;  // it started between the one and the other
+  fail("route", operation, "it goes to " + address_of_node(node) + ", but the leader is known");
+}
+
+// A chain of nodes that send it on to each other does not come back to one that refused it.
+void Judge::check_hops(const OperationRecord& operation, std::size_t node, const Belief& belief) const {
+  TimePoint start = agenda_.now();
+  std::size_t hops = 0;
+  for (auto attempt = operation.attempts.rbegin(); attempt != operation.attempts.rend(); ++attempt) {
+    if (!attempt->ended || *attempt->ended != start || attempt->meaning.kind != Class::not_leader) return;
+    if (attempt->node == node && scenario_.cluster.nodes > 1 && belief.source == LeaderSource::hint)
+      fail("hint-loop", operation, "a hint leads back to " + address_of_node(node) + ", which has just refused");
+    if (++hops > scenario_.cluster.nodes + max_hint_hops + 2)
+      fail("hint-loop", operation, "it is sent on and on without a pause");
+    start = attempt->started;
+  }
+}
+
+void Judge::check_single_search(std::uint32_t shard) const {
+  const auto searching = std::count_if(on_wire_.begin(), on_wire_.end(), [shard](const auto& entry) {
+    return entry.second.searches && entry.second.shard == shard && !entry.second.given_up;
+  });
+  if (searching > max_searches) {
+    fail("single-search",
+         std::to_string(searching) + " requests at once look for the leader of shard " + std::to_string(shard));
+  }
+}
+
+}  // namespace norikv::simulation

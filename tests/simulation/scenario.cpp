@@ -1,0 +1,161 @@
+#include "simulation/scenario.hpp"
+
+#include <cmath>
+
+#include "util/text.hpp"
+
+namespace norikv::simulation {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::Profile;
+
+// The worst a world gets is drawn first, so that most seeds have some quiet corners.
+enum class Mood : std::uint8_t { quiet, bad_network, dying_nodes, hostile_server, everything };
+
+void draw_cluster(Scenario& scenario, Dice& dice) {
+  testing::ClusterConfig& cluster = scenario.cluster;
+  cluster.profile = dice.chance(0.4) ? Profile::norikv : Profile::replicated;
+  cluster.total_shards = static_cast<std::uint32_t>(dice.between(1, 5));
+  cluster.commit_delay = dice.chance(0.6);
+  cluster.election = std::chrono::milliseconds{dice.between(20, 500)};
+  cluster.view_interval = dice.chance(0.7) ? 1s : std::chrono::milliseconds{dice.between(100, 3000)};
+  if (cluster.profile == Profile::replicated) {
+    cluster.nodes = static_cast<std::uint32_t>(dice.between(1, 5));
+    return;
+  }
+  // Several real servers never find a leader.
+  scenario.leaders_possible = !dice.chance(0.04);
+  cluster.nodes = scenario.leaders_possible ? 1 : 3;
+  cluster.overlap_window = std::chrono::milliseconds{dice.between(0, 5)};
+}
+
+void draw_network(Scenario& scenario, Dice& dice) {
+  scenario.latency = dice.up_to(2ms);
+  scenario.jitter = dice.chance(0.5) ? dice.up_to(3ms) : dice.up_to(60ms);
+}
+
+void draw_writes(Scenario& scenario, Dice& dice) {
+  WriteOptions& writes = scenario.options.writes;
+  const std::uint64_t kind = dice.below(10);
+  if (kind == 0) {
+    writes.in_flight_per_shard = 0;
+  } else if (kind == 1) {
+    writes.in_flight_per_shard = static_cast<std::uint32_t>(dice.between(2, 4));
+    writes.spacing = 25ms;
+    // Spacing is no help if the network takes more away than the server's window leaves.
+    scenario.jitter = std::min<Duration>(scenario.jitter, 10ms);
+  }
+  writes.queued_per_shard = dice.chance(0.3) ? static_cast<std::uint32_t>(dice.between(1, 6)) : 64;
+  if (scenario.cluster.profile == Profile::norikv && writes.in_flight_per_shard != 1) {
+    // The server compares and writes in two steps, and may carry out a repeated write twice: harmless only alone.
+    scenario.conditions = false;
+    scenario.idempotency = false;
+  }
+}
+
+void draw_faults(Scenario& scenario, Dice& dice) {
+  const Mood mood = static_cast<Mood>(dice.below(5));
+  Faults& faults = scenario.faults;
+  const bool any = mood == Mood::everything;
+  const auto some = [&](double most) {
+    return dice.chance(0.6) ? most * static_cast<double>(dice.below(100)) / 100 : 0.0;
+  };
+  const auto apart = [&](Duration least) { return dice.chance(0.7) ? least + dice.up_to(4s) : Duration{0}; };
+  if (any || mood == Mood::bad_network) {
+    faults.not_sent = some(0.15);
+    faults.refused_unprocessed = some(0.1);
+    faults.broken_before = some(0.1);
+    faults.broken_after = some(0.1);
+    faults.vanished_before = some(0.05);
+    faults.vanished_after = some(0.05);
+    faults.reset = apart(500ms);
+    faults.partition = apart(500ms);
+    faults.stream_end = apart(300ms);
+  }
+  if (any || mood == Mood::dying_nodes) {
+    faults.outage = 300ms + dice.up_to(2s);
+    faults.move = apart(100ms);
+    faults.stream_end = apart(1s);
+  }
+  if (any || mood == Mood::hostile_server) {
+    faults.garbage = some(0.06);
+    faults.scripted = some(0.15);
+    faults.slow_answer = some(0.3);
+    faults.hostile_hint = some(1);
+    faults.commit_timeout = some(0.1);
+    faults.move = apart(100ms);
+    faults.stale_view = apart(200ms);
+  }
+  if (scenario.cluster.profile == Profile::norikv && scenario.options.writes.in_flight_per_shard > 1) {
+    // What held writes up lets them go together, and no spacing helps.
+    faults.outage = faults.partition = Duration{0};
+  }
+  if (dice.chance(0.3)) faults.stall = 500ms + dice.up_to(3s);
+}
+
+void draw_dialects(Scenario& scenario, Dice& dice) {
+  Dialects& dialects = scenario.dialects;
+  dialects.sdk_levels = dice.chance(0.15);
+  dialects.missing_is_not_found = dice.chance(0.15);
+  if (scenario.cluster.profile == Profile::norikv) return;
+  dialects.hints = dice.chance(0.8);
+  dialects.hint_is_id = dice.chance(0.3);
+  dialects.hint_key_is_vectors = dice.chance(0.3);
+  dialects.not_leader_is_precondition = dice.chance(0.15);
+}
+
+void draw_client(Scenario& scenario, Dice& dice) {
+  ClientOptions& options = scenario.options;
+  for (std::size_t node = 0; node < scenario.cluster.nodes; ++node) options.nodes.push_back(address_of_node(node));
+  options.total_shards = scenario.cluster.total_shards;
+  options.connection.watch_topology = dice.chance(0.8);
+  if (dice.chance(0.3)) options.retry.attempt_timeout = std::chrono::milliseconds{dice.between(100, 2000)};
+  if (dice.chance(0.2)) options.limits.operations = dice.between(4, 40);
+  if (dice.chance(0.2)) options.limits.callbacks_per_turn = dice.between(1, 4);
+  scenario.clients = scenario.cluster.profile == Profile::replicated && dice.chance(0.4) ? 2 : 1;
+}
+
+void draw_users(Scenario& scenario, Dice& dice) {
+  scenario.keys = dice.between(2, 6);
+  scenario.think = 5ms + dice.up_to(80ms);
+  scenario.chaos = 1s + dice.up_to(4s);
+  scenario.typical_timeout = dice.chance(0.7) ? 5s : 200ms + dice.up_to(2s);
+  scenario.closes_in_chaos = dice.chance(0.25);
+}
+
+}  // namespace
+
+Duration Dice::pause(Duration mean) {
+  return Duration{1 + static_cast<std::int64_t>(-std::log(random_.unit()) * static_cast<double>(mean.count()))};
+}
+
+std::string address_of_node(std::size_t node) { return "127.0.0.1:" + std::to_string(first_port + node); }
+
+bool Scenario::writes_are_safe() const {
+  return cluster.profile == Profile::replicated || options.writes.in_flight_per_shard == 1 ||
+         (options.writes.in_flight_per_shard > 1 && options.writes.spacing > Duration{0});
+}
+
+std::string Scenario::describe() const {
+  return std::string{testing::to_string(cluster.profile)} + ", " + std::to_string(cluster.nodes) + " nodes, " +
+         std::to_string(cluster.total_shards) + " shards, " + std::to_string(clients) + " clients, " +
+         std::to_string(options.writes.in_flight_per_shard) + " writes in flight, latency " + util::to_text(latency) +
+         " + " + util::to_text(jitter) + (options.connection.watch_topology ? "" : ", without topology streams");
+}
+
+Scenario draw_scenario(std::uint64_t seed) {
+  Scenario scenario;
+  scenario.seed = seed;
+  Dice dice{seed, 1};
+  draw_cluster(scenario, dice);
+  draw_network(scenario, dice);
+  draw_writes(scenario, dice);
+  draw_faults(scenario, dice);
+  draw_dialects(scenario, dice);
+  draw_client(scenario, dice);
+  draw_users(scenario, dice);
+  return scenario;
+}
+
+}  // namespace norikv::simulation
