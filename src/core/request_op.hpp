@@ -169,6 +169,7 @@ class RequestOp {
 
   Phase phase = Phase::queued;
   bool in_lane = false;               ///< A write that holds a place in its shard's lane.
+  bool awaits_leader = false;         ///< It is among those who wait for the search to end.
   bool probing = false;               ///< It asks around for the leader of its shard, for all who wait.
   bool wants_leader = true;           ///< Only the leader will do.
   bool outcome_unknown = false;       ///< Some attempt may have been applied.

@@ -10,7 +10,7 @@ namespace norikv::core {
 
 void Session::await_leader(RequestOp& op, TimePoint now) {
   op.phase = Phase::awaiting_leader;
-  discoveries_[op.request.shard].waiters.push_back(op.request.id);
+  if (!std::exchange(op.awaits_leader, true)) discoveries_[op.request.shard].waiters.push_back(op.request.id);
   settle_discovery(op.request.shard, now);
 }
 
@@ -40,6 +40,7 @@ void Session::start_probe(std::uint32_t shard, TimePoint now) {
   if (reader != discovery.waiters.end()) {
     RequestOp& op = *find(*reader);
     discovery.waiters.erase(reader);
+    op.awaits_leader = false;
     discovery.prober = op.request.id;
     op.probing = true;
     return route(op, now);
@@ -81,7 +82,7 @@ void Session::leave_discovery(RequestOp& op) {
   const auto found = discoveries_.find(op.request.shard);
   if (found == discoveries_.end()) return;
   if (std::exchange(op.probing, false) && found->second.prober == op.request.id) found->second.prober.reset();
-  if (op.phase != Phase::awaiting_leader) return;
+  if (!std::exchange(op.awaits_leader, false)) return;
   std::deque<OpId>& waiters = found->second.waiters;
   // Mostly it is the first one, for those who wait end in the order of their deadlines, or the last one, for what is
   // cancelled together is so from its end.
@@ -96,6 +97,7 @@ void Session::release_waiters(std::uint32_t shard, TimePoint now) {
   if (discovery.prober) {
     RequestOp& prober = *find(*discovery.prober);
     prober.probing = false;
+    schedule_second(prober, now);  // what joins a search is over with it
     if (prober.internal) {
       fail(prober.request.id, ErrorCode::cancelled, "the leader is known", now);
     } else if (prober.phase == Phase::backing_off) {
@@ -103,7 +105,10 @@ void Session::release_waiters(std::uint32_t shard, TimePoint now) {
     }
   }
   for (const OpId id : discovery.waiters) {
-    if (RequestOp* op = find(id)) route(*op, now);
+    RequestOp* const op = find(id);
+    if (op == nullptr) continue;
+    op->awaits_leader = false;
+    route(*op, now);
   }
 }
 

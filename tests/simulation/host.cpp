@@ -36,7 +36,7 @@ Host::Host(const Scenario& scenario, std::size_t index, Agenda& agenda, Trace& t
       trace_(trace),
       judge_(scenario, agenda, index),
       session_(scenario.options, scenario.seed * 31 + index),
-      admission_(scenario.options.limits),
+      admission_(scenario.options.limits, session_.leader_table(), scenario.options.nodes.size()),
       network_(scenario, index, agenda, trace, servers, *this) {}
 
 void Host::start() {
@@ -58,7 +58,8 @@ std::uint64_t Host::submit(Ask ask) {
   record.deadline = agenda_.now() + ask.timeout;
   if (ask.version) record.expected = ask.expected;
   const std::size_t bytes = ask.key.size() + 20;
-  if (!admission_.try_admit(bytes)) {
+  const auto ticket = admission_.try_admit(bytes, record.shard);
+  if (!ticket) {
     record.refused = true;
     OperationRecord& refused = judge_.submitted(std::move(record));
     refuse(refused, std::move(ask.then));
@@ -89,7 +90,7 @@ std::uint64_t Host::submit(Ask ask) {
   request.consistency = operation.consistency;
   request.expected = ask.version;
   request.has_idempotency_key = operation.has_idempotency_key;
-  request.bytes = bytes;
+  request.ticket = *ticket;
   request.submitted = operation.submitted;
   request.deadline = operation.deadline;
   auto kept = std::make_shared<std::pair<core::Request, core::Callback>>(std::move(request),
@@ -101,10 +102,13 @@ std::uint64_t Host::submit(Ask ask) {
 void Host::refuse(OperationRecord& operation, Then then) {
   if (admission_.operations() == 0) judge_.fail("admission", operation, "an empty client is full");
   auto callback = std::make_shared<core::Callback>(callback_of(operation, std::move(then)));
-  post([this, callback] {
+  const OperationKind kind = operation.method == wire::Method::put   ? OperationKind::put
+                             : operation.method == wire::Method::get ? OperationKind::get
+                                                                     : OperationKind::remove;
+  post([this, callback, kind] {
     Error error;
     error.code = ErrorCode::overloaded;
-    session_.refuse(std::move(*callback), std::move(error));
+    session_.refuse(std::move(*callback), std::move(error), kind, agenda_.now());
   });
 }
 
@@ -267,6 +271,7 @@ void Host::input(const std::function<void()>& change) {
     if (const auto* given_up = std::get_if<core::CancelCall>(&action)) judge_.given_up(given_up->id);
     actions_.push_back({std::move(action), operation});
   }
+  judge_.believes(*session_.cluster());
 }
 
 void Host::wake(TimePoint at) {
@@ -346,14 +351,15 @@ void Host::deliver_some() {
 }
 
 void Host::deliver(core::Completion& completion) {
-  if (completion.admitted_bytes) admission_.release(*completion.admitted_bytes);
+  if (completion.ticket) admission_.release(*completion.ticket);
   core::Outcome& outcome = completion.outcome;
   if (auto* put = std::get_if<PutCallback>(&completion.callback)) {
-    (*put)(std::move(outcome).map([](core::Success&& success) { return Written{success.version}; }));
+    (*put)(std::move(outcome).map([](core::Success&& success) { return Written{std::get<Version>(success)}; }));
   } else if (auto* get = std::get_if<GetCallback>(&completion.callback)) {
-    (*get)(std::move(outcome).map([](core::Success&& success) { return std::move(success.entry); }));
+    (*get)(std::move(outcome).map(
+        [](core::Success&& success) { return std::get<std::optional<Entry>>(std::move(success)); }));
   } else if (auto* remove = std::get_if<RemoveCallback>(&completion.callback)) {
-    (*remove)(std::move(outcome).map([](core::Success&& success) { return Removed{success.version}; }));
+    (*remove)(std::move(outcome).map([](core::Success&& success) { return Removed{std::get<Version>(success)}; }));
   }
 }
 
@@ -370,6 +376,7 @@ void Host::check_given_back() {
   nothing(held.calls, "calls");
   nothing(held.searches, "searches");
   nothing(held.timers, "timers");
+  nothing(held.queued, "operations in queues of nodes");
   nothing(network_.open(), "calls and streams of the network");
   nothing(admission_.operations(), "places of operations");
   nothing(admission_.bytes(), "admitted bytes");

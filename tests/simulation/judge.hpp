@@ -33,6 +33,8 @@ class Judge {
   OperationRecord* started(const core::Call& call, std::size_t node, const ClusterView& before,
                            const ClusterView& after);
   void given_up(core::CallId call);
+  /// What the client believes after an input: a search is over when its leader is known.
+  void believes(const ClusterView& view);
   /// Where the server notes what becomes of a write; none for reads.
   [[nodiscard]] std::shared_ptr<testing::WriteFate> fate_of(core::CallId call) const;
   void replied(const core::Reply& reply);
@@ -72,7 +74,8 @@ class Judge {
   struct Belief {
     std::int32_t before = -1, after = -1;
     LeaderSource source = LeaderSource::none;
-    [[nodiscard]] bool known() const { return before >= 0 || after >= 0; }
+    /// A leader that is only hinted at is tried by the search and by those who got the hint.
+    [[nodiscard]] bool known() const { return (before >= 0 || after >= 0) && source != LeaderSource::hint; }
   };
   void check_budget(const OperationRecord& operation, const core::Call& call) const;
   void check_repeat(const OperationRecord& operation, std::size_t node) const;
@@ -85,8 +88,9 @@ class Judge {
   [[nodiscard]] bool repeats_where_it_was(const OperationRecord& operation, std::size_t node) const;
   [[nodiscard]] bool needs_leader(const OperationRecord& operation) const;
 
-  // Requests that look for one shard's leader at once: one, and one beside it.
-  static constexpr std::ptrdiff_t max_searches = 2;
+  // Requests that look for one shard's leader at once: one, one beside it, and one that repeats what it had asked when
+  // the leader was known.
+  static constexpr std::ptrdiff_t max_searches = 3;
   // Hints that are followed without a pause.
   static constexpr std::size_t max_hint_hops = 4;
 

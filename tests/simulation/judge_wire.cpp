@@ -35,7 +35,8 @@ OperationRecord* Judge::started(const core::Call& call, std::size_t node, const 
     const auto request = decode_request(call.method, *call.payload + call.suffix);
     if (!request || call.method != wire::Method::get) fail("foreign-request", "a request that no user asked for");
     entry.shard = shard_of(request->write.key, scenario_.options.total_shards);
-    entry.searches = before.shards[entry.shard].leader < 0 && after.shards[entry.shard].leader < 0;
+    const ShardView& believed = after.shards[entry.shard];
+    entry.searches = !Belief{before.shards[entry.shard].leader, believed.leader, believed.source}.known();
     if (entry.searches) check_single_search(entry.shard);
     return nullptr;
   }
@@ -53,7 +54,11 @@ OperationRecord* Judge::started(const core::Call& call, std::size_t node, const 
     check_order(operation);
     check_lane(operation);
   }
-  entry.searches = needs_leader(operation) && !belief.known() && !repeats_where_it_was(operation, node);
+  // Whoever was told who leads goes there at once; all others wait for the search.
+  const bool follows_hint = belief.source == LeaderSource::hint && belief.after == static_cast<std::int32_t>(node) &&
+                            !operation.attempts.empty() && operation.attempts.back().ended == agenda_.now();
+  entry.searches =
+      needs_leader(operation) && !belief.known() && !repeats_where_it_was(operation, node) && !follows_hint;
   if (entry.searches) check_single_search(operation.shard);
 
   AttemptRecord attempt;
@@ -61,7 +66,7 @@ OperationRecord* Judge::started(const core::Call& call, std::size_t node, const 
   attempt.method = call.method;
   attempt.node = node;
   attempt.started = agenda_.now();
-  attempt.leader_known = belief.known();
+  attempt.searches = needs_leader(operation) && !belief.known();
   if (operation.is_write()) {
     attempt.fate = std::make_shared<testing::WriteFate>();
     Lane& lane = lanes_[operation.shard];
@@ -78,6 +83,13 @@ void Judge::given_up(core::CallId call) {
   if (found->second.given_up) fail("call-number", "a call is given up twice");
   found->second.given_up = true;
   if (found->second.operation != nullptr) found->second.operation->attempts[found->second.attempt].given_up = true;
+}
+
+void Judge::believes(const ClusterView& view) {
+  for (auto& [id, entry] : on_wire_) {
+    const ShardView& shard = view.shards[entry.shard];
+    if (Belief{shard.leader, shard.leader, shard.source}.known()) entry.searches = false;
+  }
 }
 
 std::shared_ptr<testing::WriteFate> Judge::fate_of(core::CallId call) const {
@@ -124,14 +136,17 @@ void Judge::check_repeat(const OperationRecord& operation, std::size_t node) con
   if (operation.attempts.empty()) return;
   const TimePoint now = agenda_.now();
   if (operation.is_write()) check_settled(operation);
-  for (const AttemptRecord& earlier : operation.attempts) {
-    if (earlier.node == node && earlier.ended && now < *earlier.ended + earlier.meaning.pause)
-      fail("pushback", operation, "it comes back to " + address_of_node(node) + ", which asked for a longer pause");
-  }
   const AttemptRecord& last = operation.attempts.back();
   if (!last.ended) return;
+  // (A search asks other nodes meanwhile, and may come back when it knows more.)
+  if (!last.searches && last.node == node && now < *last.ended + last.meaning.pause)
+    fail("pushback", operation, "it comes back to " + address_of_node(node) + ", which asked for a longer pause");
   if (last.meaning.kind == Class::success) fail("attempt-after-end", operation, "it is repeated after a success");
-  if (last.meaning.kind == Class::permanent && !(needs_leader(operation) && node_is_unfit(last.meaning.code)))
+  // Of two requests at once the other one may still bring an answer.
+  const bool alone = std::none_of(
+      operation.attempts.begin(), operation.attempts.end(),
+      [&](const AttemptRecord& other) { return &other != &last && (!other.ended || *other.ended > *last.ended); });
+  if (alone && last.meaning.kind == Class::permanent && !(needs_leader(operation) && node_is_unfit(last.meaning.code)))
     fail("repeated-permanent", operation, "it is repeated after " + std::string{to_string(last.meaning.code)});
   if (last.meaning.kind == Class::unknown_level && operation.attempts.size() > 1) {
     const AttemptRecord& earlier = operation.attempts[operation.attempts.size() - 2];
@@ -188,12 +203,18 @@ void Judge::check_route(const OperationRecord& operation, std::size_t node, cons
   const auto index = static_cast<std::int32_t>(node);
   if (!needs_leader(operation) || !belief.known() || belief.before == index || belief.after == index) return;
   if (repeats_where_it_was(operation, node)) return;
+  if (!operation.attempts.empty() && !operation.attempts.back().ended) return;  // a second request beside the first
   if (belief.before != belief.after) return;  // it started between the one and the other
   fail("route", operation, "it goes to " + address_of_node(node) + ", but the leader is known");
 }
 
 // A chain of nodes that send it on to each other does not come back to one that refused it.
 void Judge::check_hops(const OperationRecord& operation, std::size_t node, const Belief& belief) const {
+  // Of two requests at once each has its own way.
+  for (std::size_t i = 1; i < operation.attempts.size(); ++i) {
+    const AttemptRecord& earlier = operation.attempts[i - 1];
+    if (!earlier.ended || *earlier.ended > operation.attempts[i].started) return;
+  }
   TimePoint start = agenda_.now();
   std::size_t hops = 0;
   for (auto attempt = operation.attempts.rbegin(); attempt != operation.attempts.rend(); ++attempt) {

@@ -16,7 +16,7 @@ ACTIVE = "::norikv::simulation::active_mutation"
 
 def switched(mutation, number):
     if mutation.statement:
-        return f"if ({ACTIVE} == {number}) {{ {mutation.replacement} }} else {{ {mutation.find} }}"
+        return f"{{ if ({ACTIVE} == {number}) {{ {mutation.replacement} }} else {{ {mutation.find} }} }}"
     return f"({ACTIVE} == {number} ? ({mutation.replacement}) : ({mutation.find}))"
 
 

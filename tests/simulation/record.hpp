@@ -26,9 +26,8 @@ struct AttemptRecord {
   TimePoint started{};
   std::optional<TimePoint> ended;  ///< When the client was told.
   Meaning meaning;
-  bool given_up = false;            ///< The client cancelled it.
-  bool leader_known = false;        ///< To the client, when it started.
-  std::optional<std::size_t> hint;  ///< The configured node that its NOT_LEADER answer named.
+  bool given_up = false;  ///< The client cancelled it.
+  bool searches = false;  ///< It asked for a leader that the client did not know.
   std::shared_ptr<testing::WriteFate> fate;
 };
 
