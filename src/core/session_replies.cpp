@@ -115,6 +115,7 @@ void Session::on_success(RequestOp& op, const CallRecord& call, Success success,
   if (observable) count_success(call, now);
   if (observed()) observe_attempt_end(op, call, std::nullopt, now);
   leave_discovery(op);
+  leave_queue(op);  // a second request of it may have waited for a place
   if (const Version* version = std::get_if<Version>(&success)) {
     lanes_.observe(now - call.started);
     detect_collision(op, call, *version, now);

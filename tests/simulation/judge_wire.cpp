@@ -29,6 +29,11 @@ OperationRecord* Judge::started(const core::Call& call, std::size_t node, const 
   entry.method = call.method;
   entry.node = node;
   if (call.deadline <= agenda_.now()) fail("budget", "a request starts with a spent budget");
+  // Those that were given up and have not come home count too.
+  const auto to_node =
+      std::count_if(on_wire_.begin(), on_wire_.end(), [node](const auto& each) { return each.second.node == node; });
+  if (static_cast<std::size_t>(to_node) > scenario_.options.limits.in_flight_per_node)
+    fail("node-limit", std::to_string(to_node) + " requests are on their way to " + address_of_node(node));
 
   const auto owner = by_payload_.find(call.payload.get());
   if (owner == by_payload_.end()) {
@@ -138,8 +143,9 @@ void Judge::check_repeat(const OperationRecord& operation, std::size_t node) con
   if (operation.is_write()) check_settled(operation);
   const AttemptRecord& last = operation.attempts.back();
   if (!last.ended) return;
-  // (A search asks other nodes meanwhile, and may come back when it knows more.)
-  if (!last.searches && last.node == node && now < *last.ended + last.meaning.pause)
+  // (A read that searches for its leader asks other nodes meanwhile, and may come back when it knows more.)
+  const bool may_search = !operation.is_write() && needs_leader(operation);
+  if (!may_search && last.node == node && now < *last.ended + last.meaning.pause)
     fail("pushback", operation, "it comes back to " + address_of_node(node) + ", which asked for a longer pause");
   if (last.meaning.kind == Class::success) fail("attempt-after-end", operation, "it is repeated after a success");
   // Of two requests at once the other one may still bring an answer.
@@ -203,7 +209,9 @@ void Judge::check_route(const OperationRecord& operation, std::size_t node, cons
   const auto index = static_cast<std::int32_t>(node);
   if (!needs_leader(operation) || !belief.known() || belief.before == index || belief.after == index) return;
   if (repeats_where_it_was(operation, node)) return;
-  if (!operation.attempts.empty() && !operation.attempts.back().ended) return;  // a second request beside the first
+  // A search is joined by a second request after a while, and its leader may have become known meanwhile.
+  const bool beside = !operation.attempts.empty() && !operation.attempts.back().ended;
+  if (beside && agenda_.now() >= operation.attempts.back().started + scenario_.options.retry.join_probe_after) return;
   if (belief.before != belief.after) return;  // it started between the one and the other
   fail("route", operation, "it goes to " + address_of_node(node) + ", but the leader is known");
 }

@@ -111,6 +111,9 @@ void draw_client(Scenario& scenario, Dice& dice) {
   options.total_shards = scenario.cluster.total_shards;
   options.connection.watch_topology = dice.chance(0.8);
   if (dice.chance(0.3)) options.retry.attempt_timeout = std::chrono::milliseconds{dice.between(100, 2000)};
+  if (dice.chance(0.3)) options.retry.hedge_after = std::chrono::milliseconds{dice.between(5, 100)};
+  if (dice.chance(0.2)) options.limits.in_flight_per_node = dice.between(1, 8);
+  if (dice.chance(0.2)) options.retry.budget = {static_cast<std::uint32_t>(dice.between(1, 10)), 20};
   if (dice.chance(0.2)) options.limits.operations = dice.between(4, 40);
   if (dice.chance(0.2)) options.limits.callbacks_per_turn = dice.between(1, 4);
   scenario.clients = scenario.cluster.profile == Profile::replicated && dice.chance(0.4) ? 2 : 1;
