@@ -32,6 +32,7 @@ void Session::send(RequestOp& op, std::size_t node, TimePoint now) {
   // the queue.
   if (request.deadline <= now) return;
   if (!may_send(now)) return await_token(op, now);
+  leave_queue(op);  // it waits for one node at a time: a search that goes on may have waited for another one
   const bool writes = op.effect() == Effect::write;
   if (writes) {
     if (const TimePoint at = lanes_.next_send(request.lane()); now < at) {

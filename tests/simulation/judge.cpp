@@ -67,6 +67,21 @@ void Judge::replay(const ClusterView& view) {
     fail("topology-chain", "a replay does not tell the state between two events");
 }
 
+// Whether another node's view says that the node leads the shard: that may be why it is believed.
+bool Judge::claimed_elsewhere(std::size_t node, std::uint32_t shard) const {
+  for (const auto& [teller, view] : last_views_) {
+    if (teller == node) continue;
+    for (const wire::Shard& each : view.shards) {
+      for (const wire::Replica& replica : each.replicas) {
+        if (each.id == shard && replica.leader &&
+            replica.node_id == testing::node_id(static_cast<testing::NodeIndex>(node)))
+          return true;
+      }
+    }
+  }
+  return false;
+}
+
 void Judge::view_shown(std::size_t node, bool first_of_stream, const wire::View& view, const ClusterView& before,
                        const ClusterView& after) {
   const NodeView& was = before.nodes[node];
@@ -81,6 +96,7 @@ void Judge::view_shown(std::size_t node, bool first_of_stream, const wire::View&
     fail("incarnation", "the incarnation of " + is.address + " went from " + std::to_string(was.incarnation) + " to " +
                             std::to_string(is.incarnation));
   if (!older && is.health != NodeHealth::up) fail("incarnation", is.address + " spoke and is not up");
+  if (!older) last_views_[node] = view;
   if (!first_of_stream) return;
   // What the node itself had claimed on a stream that ended, and does not claim again, is void.
   for (std::uint32_t shard = 0; shard < before.shards.size(); ++shard) {
@@ -91,7 +107,7 @@ void Judge::view_shown(std::size_t node, bool first_of_stream, const wire::View&
     const bool claimed =
         listed != view.shards.end() && std::any_of(listed->replicas.begin(), listed->replicas.end(),
                                                    [](const wire::Replica& replica) { return replica.leader; });
-    if (!claimed && after.shards[shard].leader == believed.leader) {
+    if (!claimed && !claimed_elsewhere(node, shard) && after.shards[shard].leader == believed.leader) {
       fail("incarnation", "shard " + std::to_string(shard) + " is still believed to be led by " + is.address +
                               ", on the word of a stream that ended");
     }

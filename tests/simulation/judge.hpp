@@ -102,6 +102,7 @@ class Judge {
   void check_patience(const OperationRecord& operation) const;
   void check_truth(const OperationRecord& operation) const;
   void check_collisions() const;
+  [[nodiscard]] bool claimed_elsewhere(std::size_t node, std::uint32_t shard) const;
 
   const Scenario& scenario_;
   Agenda& agenda_;
@@ -121,6 +122,7 @@ class Judge {
   std::map<std::uint32_t, Lane> lanes_;
   std::map<std::uint32_t, std::string> leaders_;
   std::optional<std::uint64_t> generation_;
+  std::map<std::size_t, wire::View> last_views_;  // by node
   std::vector<WarningEvent> collisions_;
   std::optional<TimePoint> closes_at_;
 };
