@@ -301,7 +301,7 @@ void Host::turn() {
   in_turn_ = false;
   if (!session_.deliveries().empty() || !inbox_.empty()) wake(agenda_.now());
   if (const auto next = session_.next_deadline()) wake(*next);
-  judge_.after_turn(session_);
+  if (inbox_.empty()) judge_.after_turn(session_);
 }
 
 std::size_t Host::node_of(const std::string& address) const {
