@@ -271,7 +271,7 @@ void Host::input(const std::function<void()>& change) {
     if (const auto* given_up = std::get_if<core::CancelCall>(&action)) judge_.given_up(given_up->id);
     actions_.push_back({std::move(action), operation});
   }
-  judge_.believes(*session_.cluster());
+  judge_.believes(*before, *session_.cluster());
 }
 
 void Host::wake(TimePoint at) {

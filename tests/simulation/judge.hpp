@@ -33,8 +33,9 @@ class Judge {
   OperationRecord* started(const core::Call& call, std::size_t node, const ClusterView& before,
                            const ClusterView& after);
   void given_up(core::CallId call);
-  /// What the client believes after an input: a search is over when its leader is known.
-  void believes(const ClusterView& view);
+  /// What the client believed before and after an input. A search is over when its leader is known, and what changes
+  /// is counted, so that users are told.
+  void believes(const ClusterView& before, const ClusterView& after);
   /// Where the server notes what becomes of a write; none for reads.
   [[nodiscard]] std::shared_ptr<testing::WriteFate> fate_of(core::CallId call) const;
   void replied(const core::Reply& reply);

@@ -90,7 +90,11 @@ void Judge::given_up(core::CallId call) {
   if (found->second.operation != nullptr) found->second.operation->attempts[found->second.attempt].given_up = true;
 }
 
-void Judge::believes(const ClusterView& view) {
+void Judge::believes(const ClusterView& before, const ClusterView& view) {
+  for (std::uint32_t shard = 0; before.generation == view.generation && shard < view.shards.size(); ++shard) {
+    if (before.shards[shard].leader != view.shards[shard].leader)
+      fail("topology-chain", "the leader of shard " + std::to_string(shard) + " changed without a new generation");
+  }
   for (auto& [id, entry] : on_wire_) {
     const ShardView& shard = view.shards[entry.shard];
     if (Belief{shard.leader, shard.leader, shard.source}.known()) entry.searches = false;
