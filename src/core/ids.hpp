@@ -1,6 +1,9 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <deque>
+#include <iterator>
 
 namespace norikv::core {
 
@@ -8,5 +11,13 @@ namespace norikv::core {
 enum class OpId : std::uint64_t {};     ///< One operation of a user, or one probe.
 enum class CallId : std::uint64_t {};   ///< One request on the wire.
 enum class WatchId : std::uint64_t {};  ///< One topology stream.
+
+/// Takes an operation out of those that wait, if it is among them. Mostly it is the first one, for those who wait end
+/// in the order of their deadlines, or the last one, for what is cancelled together is so from its end.
+inline void take_out(std::deque<OpId>& waiting, OpId id) {
+  const bool last = !waiting.empty() && waiting.back() == id;
+  const auto place = last ? std::prev(waiting.end()) : std::find(waiting.begin(), waiting.end(), id);
+  if (place != waiting.end()) waiting.erase(place);
+}
 
 }  // namespace norikv::core

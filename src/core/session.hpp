@@ -211,6 +211,7 @@ class Session {
   void run_out_of_time(OpId id, TimePoint now);
   void leave_generation(std::uint64_t generation);
   void on_timer(const TimerToken& token, TimePoint now);
+  void enter_lane(RequestOp& op, TimePoint now);
   void start_from_lane(std::uint32_t lane, TimePoint now);
   void release_lane(std::uint32_t lane, bool outcome_unknown, TimePoint now);
   void fail_all(TimePoint now);
@@ -218,7 +219,6 @@ class Session {
   [[nodiscard]] RequestOp* find(OpId id);
 
   // session_conditional.cpp: writes that look first
-  void enter_lane(RequestOp& op, TimePoint now);
   void leave_key(RequestOp& op, TimePoint now);
   void look_again(RequestOp& op);
   void on_looked(RequestOp& op, std::optional<Entry> found, TimePoint now);

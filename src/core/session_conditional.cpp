@@ -5,24 +5,6 @@
 // Writes that look at their key first: read, decide, write, and hold the lane all the time.
 namespace norikv::core {
 
-void Session::enter_lane(RequestOp& op, TimePoint now) {
-  const OpId id = op.request.id;
-  const std::uint32_t lane = op.request.lane();
-  switch (lanes_.enter(lane, id, op.request.deadline, now, op.request.share())) {
-    case ShardLanes::Entry::started:
-      op.in_lane = true;
-      return route(op, now);
-    case ShardLanes::Entry::queued:
-      return start_from_lane(lane, now);
-    case ShardLanes::Entry::full:
-      return fail(id, ErrorCode::overloaded, "too many writes wait for this shard (WriteOptions::queued_per_shard)",
-                  now);
-    case ShardLanes::Entry::too_late:
-      return fail(id, ErrorCode::overloaded, "the writes that wait for this shard would outlast the operation's time",
-                  now);
-  }
-}
-
 void Session::leave_key(RequestOp& op, TimePoint now) {
   if (!op.request.conditional) return;
   const std::optional<OpId> next = key_locks_.leave(op.request.conditional->key, op.request.id);

@@ -83,12 +83,7 @@ void Session::leave_discovery(RequestOp& op) {
   if (found == discoveries_.end()) return;
   if (std::exchange(op.probing, false) && found->second.prober == op.request.id) found->second.prober.reset();
   if (!std::exchange(op.awaits_leader, false)) return;
-  std::deque<OpId>& waiters = found->second.waiters;
-  // Mostly it is the first one, for those who wait end in the order of their deadlines, or the last one, for what is
-  // cancelled together is so from its end.
-  const bool last = !waiters.empty() && waiters.back() == op.request.id;
-  const auto place = last ? std::prev(waiters.end()) : std::find(waiters.begin(), waiters.end(), op.request.id);
-  if (place != waiters.end()) waiters.erase(place);
+  take_out(found->second.waiters, op.request.id);
 }
 
 void Session::release_waiters(std::uint32_t shard, TimePoint now) {

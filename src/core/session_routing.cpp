@@ -152,11 +152,7 @@ void Session::start_queued(std::size_t index, TimePoint now) {
 void Session::leave_queue(RequestOp& op) {
   if (!op.queued_at) return;
   const std::size_t node = *std::exchange(op.queued_at, std::nullopt);
-  std::deque<OpId>& queue = nodes_[node].queue;
-  // Mostly it is the first one, or the last one: as in `leave_discovery`.
-  const bool last = !queue.empty() && queue.back() == op.request.id;
-  const auto place = last ? std::prev(queue.end()) : std::find(queue.begin(), queue.end(), op.request.id);
-  if (place != queue.end()) queue.erase(place);
+  take_out(nodes_[node].queue, op.request.id);
   if (observable) count_queue(node);
 }
 
