@@ -75,12 +75,12 @@ class Flood {
   std::size_t refused_ = 0;
 };
 
-struct Keys {
+struct KeySets {
   std::vector<std::string> victims, others;
 };
 
-Keys keys_by_leader(const Cluster& cluster) {
-  Keys keys;
+KeySets keys_by_leader(const Cluster& cluster) {
+  KeySets keys;
   for (std::uint32_t shard = 0; shard < shards; ++shard) {
     (cluster.leader(shard) == victim ? keys.victims : keys.others).push_back(key_of(shard, shards));
   }
@@ -104,7 +104,7 @@ struct Measured {
 
 /// Turn by turn without and with the flood, in one run. A turn is longer than `attempt_timeout`, so it has the moment
 /// in which the requests that hang are all given up.
-Measured measure(Cluster& cluster, Guest& guest, Others& others, const Keys& keys, std::size_t count) {
+Measured measure(Cluster& cluster, Guest& guest, Others& others, const KeySets& keys, std::size_t count) {
   Measured measured;
   for (int round = 0; round < 7; ++round) {
     for (const std::size_t with : {0u, 1u}) {
@@ -139,7 +139,7 @@ TEST_CASE("A frozen node with ten times its limit submitted to it costs the shar
   const std::size_t count = 10 * options.limits.in_flight_per_node;
   Guest guest{options};
   REQUIRE(ended(guest.ready({.need = Need::all_nodes})) == "ok");
-  const Keys keys = keys_by_leader(cluster);
+  const KeySets keys = keys_by_leader(cluster);
   for (const auto* each : {&keys.victims, &keys.others}) {
     for (const std::string& key : *each) cluster.seed(key, "value");
   }
