@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -52,6 +53,19 @@ struct Reply {
 /// The reply metadata a transport passes on; all other is dropped unread.
 [[nodiscard]] inline bool wanted_metadata(std::string_view key) noexcept {
   return key == "leader-hint" || key == "x-norikv-leader" || key == "grpc-retry-pushback-ms";
+}
+
+/// Whether HTTP/2 and gRPC can carry this as a request's metadata.
+[[nodiscard]] inline bool may_be_sent(const Metadata& metadata) noexcept {
+  return std::ranges::all_of(metadata, [](const auto& entry) {
+    const auto& [key, value] = entry;
+    const auto legal_in_key = [](char c) {
+      return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+    };
+    const auto legal_in_value = [](char c) { return c >= ' ' && c <= '~'; };
+    return !key.empty() && !key.starts_with("grpc-") && std::ranges::all_of(key, legal_in_key) &&
+           (key.ends_with("-bin") || std::ranges::all_of(value, legal_in_value));
+  });
 }
 
 /// How a topology stream ended.

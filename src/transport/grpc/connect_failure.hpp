@@ -1,20 +1,11 @@
 #pragma once
 
-#include <cstdint>
 #include <string>
 #include <string_view>
 
+#include "transport/tls/causes.hpp"
+
 namespace norikv::transport {
-
-/// What the configuration says about a connection that failed: it rules causes out.
-struct SecurityFacts {
-  enum class Certificate : std::uint8_t { none, valid, ended };
-
-  bool tls = false;
-  bool own_ca = false;  ///< Otherwise the system's authorities count.
-  Certificate certificate = Certificate::none;
-  std::string server_name{};  ///< Empty = the dialled host.
-};
 
 /// Whether gRPC's text says that a call found no connection. Not enough to know that nothing was sent: a server may
 /// have sent that text.

@@ -17,19 +17,6 @@ constexpr int invalid_argument = 3;
 constexpr int deadline_exceeded = 4;
 constexpr int unavailable = 14;
 
-// What gRPC would end the process for.
-bool may_be_sent(const core::Metadata& metadata) {
-  return std::ranges::all_of(metadata, [](const auto& entry) {
-    const auto& [key, value] = entry;
-    const auto legal_in_key = [](char c) {
-      return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
-    };
-    const auto legal_in_value = [](char c) { return c >= ' ' && c <= '~'; };
-    return !key.empty() && !key.starts_with("grpc-") && std::ranges::all_of(key, legal_in_key) &&
-           (key.ends_with("-bin") || std::ranges::all_of(value, legal_in_value));
-  });
-}
-
 /// Carries calls over gRPC's callback API, one or more channels per node. Owned by the client core; everything but the
 /// completions in `calls.cpp` is on the loop's thread, which thereby is the only one that destroys contexts and
 /// channels.
@@ -42,7 +29,8 @@ class GrpcTransport final : public core::Transport, public CallOwner {
   }
 
   void start(core::Call call) override {
-    if (!may_be_sent(call.metadata)) return refuse(call.id, invalid_argument, illegal_metadata);
+    // gRPC would end the process for it.
+    if (!core::may_be_sent(call.metadata)) return refuse(call.id, invalid_argument, illegal_metadata);
     // gRPC rounds deadlines up to milliseconds and might still send it.
     if (call.deadline <= std::chrono::steady_clock::now())
       return refuse(call.id, deadline_exceeded, "The deadline had passed before the call was sent");
@@ -55,7 +43,7 @@ class GrpcTransport final : public core::Transport, public CallOwner {
   }
 
   void watch(core::WatchId id, const std::string& address, const core::Metadata& metadata) override {
-    if (!may_be_sent(metadata)) return refuse(id, invalid_argument, illegal_metadata);
+    if (!core::may_be_sent(metadata)) return refuse(id, invalid_argument, illegal_metadata);
     NodeChannels* const node = find(address);
     if (node == nullptr) return refuse(id, unavailable, not_connected);
     auto& slot = streams_[id];
