@@ -238,6 +238,12 @@ bool EventLoop::may_start_directly() const noexcept { return state_->on_thread()
 
 void EventLoop::wake() { state_->mailbox.wake(); }
 
+void EventLoop::turn_now() { state_->turn(); }
+
+bool EventLoop::held() const noexcept { return state_->held; }
+
+uv_loop_s* EventLoop::raw() const noexcept { return state_->loop; }
+
 void EventLoop::measure() {
   state_->measured = true;
   state_->mailbox.measure();

@@ -71,6 +71,10 @@ class EventLoop {
   /// [any thread] Asks for one more turn.
   void wake();
 
+  /// [loop thread, from a callback of libuv that is none of ours] Has the turn now, within the same iteration of the
+  /// loop: for those who read sockets on it and have something for the handler.
+  void turn_now();
+
   /// From now on turns are measured, which costs two looks at the clock for each.
   void measure();
   /// [loop thread, inside `on_turn`] The turn that is running. Empty unless turns are measured.
@@ -83,6 +87,11 @@ class EventLoop {
   /// [loop thread] Whether the loop is to be kept alive. The mailbox keeps it alive by itself while it is known, on the
   /// loop's thread, to hold tasks.
   void hold(bool keep_alive);
+  /// [loop thread] What `hold` was told last.
+  [[nodiscard]] bool held() const noexcept;
+
+  /// [loop thread] The loop itself, for handles of those who live on it too.
+  [[nodiscard]] uv_loop_s* raw() const noexcept;
 
   /// [loop thread] Gives both handles back. Tasks posted until the end still run (without a turn); then the mailbox is
   /// sealed and `done` runs as the last thing that touches this object, which it may destroy.
