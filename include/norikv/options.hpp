@@ -99,6 +99,25 @@ struct LimitOptions {
   std::size_t queued_per_node = 4096;
 };
 
+/// What carries requests to the nodes. Both speak the same protocol and tell the same things.
+enum class TransportKind : std::uint8_t {
+  grpc,  ///< The gRPC library, with threads of its own.
+  /// HTTP/2 on the loop's own thread (libnghttp2), at a fraction of the cost per operation. Only in builds that have it
+  /// (Meson option `h2`); it follows no proxy.
+  h2,
+};
+
+/// The kind's name as it is written above.
+[[nodiscard]] constexpr std::string_view to_string(TransportKind kind) noexcept {
+  switch (kind) {
+    case TransportKind::grpc:
+      return "grpc";
+    case TransportKind::h2:
+      return "h2";
+  }
+  return "unknown";
+}
+
 /// Connections and topology streams. All times bound one attempt each.
 struct ConnectionOptions {
   /// Connections to each node. More than one helps when one connection keeps a core busy.
@@ -123,6 +142,7 @@ struct ConnectionOptions {
   bool watch_topology = true;
   /// A stream that has not spoken for this long is reported as silent.
   Duration silence = std::chrono::seconds{3};
+  TransportKind transport = TransportKind::grpc;
 };
 
 enum class LogLevel : std::uint8_t { debug, info, warning, error };

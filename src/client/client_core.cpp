@@ -11,6 +11,9 @@
 #include "client/validation.hpp"
 #include "transport/grpc/grpc_transport.hpp"
 #include "util/random.hpp"
+#ifdef NORIKV_WITH_H2
+#include "transport/h2/h2_transport.hpp"
+#endif
 
 namespace norikv::detail {
 namespace {
@@ -24,6 +27,14 @@ std::uint64_t next_number() {
 
 // One operation is four of them and a callback: a start, an attempt with its end, an end.
 constexpr std::size_t observations_per_callback = 4;
+
+/// The options are checked: what they ask for is in this build.
+auto transport_maker([[maybe_unused]] TransportKind kind) {
+#ifdef NORIKV_WITH_H2
+  if (kind == TransportKind::h2) return &transport::make_h2_transport;
+#endif
+  return &transport::make_grpc_transport;
+}
 
 // Runs `run` once, inside the user's hook if there is one.
 void run_around(const std::function<void(const std::function<void()>&)>& hook, const std::function<void()>& run) {
@@ -56,8 +67,8 @@ Result<std::shared_ptr<ClientCore>> ClientCore::create(uv_loop_s* loop, LoopKind
   }
   if (core->options_.observer != nullptr) core->loop_->measure();
   if (kind == LoopKind::owned) core->loop_->hold(true);
-  core->transport_ =
-      transport::make_grpc_transport(*core->loop_, *core, core->options_.connection, core->options_.nodes, tls);
+  const auto make_transport = transport_maker(core->options_.connection.transport);
+  core->transport_ = make_transport(*core->loop_, *core, core->options_.connection, core->options_.nodes, tls);
   core->self_ = core;
   return core;
 }

@@ -65,6 +65,21 @@ void check_nodes(const std::vector<std::string>& nodes, Checker& checker) {
   }
 }
 
+#ifdef NORIKV_WITH_H2
+constexpr bool with_h2 = true;
+#else
+constexpr bool with_h2 = false;
+#endif
+
+void check_transport(const ConnectionOptions& connection, Checker& checker) {
+  if (connection.transport == TransportKind::grpc) return;
+  if (connection.transport != TransportKind::h2)
+    return checker.fail("ConnectionOptions::transport is no kind of transport");
+  if (!with_h2) checker.fail("ConnectionOptions::transport is h2, and this build of norikv has no h2 transport");
+  if (connection.use_http_proxy)
+    checker.fail("ConnectionOptions::use_http_proxy is set: the h2 transport follows no proxy");
+}
+
 void check_connection(const ConnectionOptions& connection, Checker& checker) {
   checker.range("ConnectionOptions::per_node", connection.per_node, 1, max_connections_per_node);
   checker.positive("ConnectionOptions::connect_timeout", connection.connect_timeout);
@@ -74,6 +89,7 @@ void check_connection(const ConnectionOptions& connection, Checker& checker) {
   checker.not_negative("ConnectionOptions::heartbeat", connection.heartbeat);
   checker.range("ConnectionOptions::max_reply_size", connection.max_reply_size, 1, std::numeric_limits<int>::max());
   checker.positive("ConnectionOptions::silence", connection.silence);
+  check_transport(connection, checker);
 }
 
 void check_tokens(const ClientOptions& options, Checker& checker) {

@@ -19,8 +19,9 @@ LAYERS = {
     "src/core": (["src/util", "src/wire"], []),
     "src/loop": (["src/util"], ["uv.h"]),
     "src/transport/tls": (["src/util"], ["openssl/"]),
-    "src/transport/grpc": (["src/core", "src/wire", "src/loop", "src/util"], ["grpc/", "grpcpp/"]),
-    "src/client": (["src/util", "src/wire", "src/core", "src/loop", "src/transport/tls", "src/transport/grpc"], []),
+    "src/transport/grpc": (["src/core", "src/wire", "src/loop", "src/util", "src/transport/tls"], ["grpc/", "grpcpp/"]),
+    "src/transport/h2": (["src/core", "src/wire", "src/loop", "src/util", "src/transport/tls"], ["nghttp2/", "openssl/", "uv.h", "zlib.h"]),
+    "src/client": (["src/util", "src/wire", "src/core", "src/loop", "src/transport/tls", "src/transport/grpc", "src/transport/h2"], []),
     "src/testing": (["src/util", "src/wire", "src/transport/tls"],
                     ["grpc/", "grpcpp/", "norikv.pb.h", "norikv.grpc.pb.h", "uv.h", "google/protobuf/", "linux/filter.h"]),
     "src/prometheus": ([], ["prometheus/"]),
@@ -31,7 +32,7 @@ FOREIGN_BY_FILE = {"include/norikv/prometheus.hpp": ["prometheus/"]}
 # Only these may include the headers of norikv-testing.
 USES_TESTING = {"include/norikv/testing", "src/testing", "src/cli"}
 # What the standard library does not offer: fork, signals, terminals, addresses. Not for the pure layers.
-POSIX = {"arpa/", "fcntl.h", "netinet/", "poll.h", "pthread.h", "sanitizer/", "signal.h", "sys/", "termios.h", "unistd.h"}
+POSIX = {"arpa/", "fcntl.h", "net/", "netdb.h", "netinet/", "poll.h", "pthread.h", "sanitizer/", "signal.h", "sys/", "termios.h", "unistd.h"}
 PURE = {"src/wire", "src/core"}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)

@@ -146,7 +146,7 @@ TEST_CASE("Assigning over a client closes the one that was there") {
   Guest guest{cluster};
   const GetOutcome of_the_old;
   guest->get(key_of(1), of_the_old.callback());
-  guest.client() = made(Client::create(guest.loop().loop(), cluster.client_options()));
+  guest.client() = made(create(guest.loop().loop(), cluster.client_options()));
   CHECK(ended(guest.put(key_of(0), "value")) == "ok");
   REQUIRE(guest.wait(of_the_old));
   CHECK(ended(of_the_old) == "closed");

@@ -179,7 +179,7 @@ TEST_CASE("Many operations at once on a cold shard cost one probe at a time") {
 TEST_CASE("Several clients share a cluster and a loop") {
   const Cluster cluster = start();
   Guest one{cluster};
-  Client two = made(Client::create(one.loop().loop(), cluster.client_options()));
+  Client two = made(create(one.loop().loop(), cluster.client_options()));
   const PutOutcome written;
   two.put("key", "of two", written.callback());
   REQUIRE(one.wait(written));

@@ -32,7 +32,7 @@ void use_borrowed(const ClientOptions& options) {
 }
 
 void use_owned(const ClientOptions& options) {
-  Client client = made(Client::create(options));
+  Client client = made(create(options));
   const PutOutcome written;
   client.put("key", "value", written.callback());
   REQUIRE(written.wait());

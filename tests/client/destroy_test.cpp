@@ -28,7 +28,7 @@ class Sentinel {
 TEST_CASE("Destroying a client on a borrowed loop leaves its callbacks to the loop") {
   const Cluster cluster = start({.election = 10s});
   LoopFixture loop;
-  std::optional<Client> client = made(Client::create(loop.loop(), cluster.client_options()));
+  std::optional<Client> client = made(create(loop.loop(), cluster.client_options()));
   std::vector<PutOutcome> writes(5);
   for (const auto& write : writes) client->put(key_of(1), "value", write.callback());
   loop.run_for(20ms);
@@ -42,7 +42,7 @@ TEST_CASE("Destroying a client that never had a turn works") {
   const Cluster cluster = start();
   LoopFixture loop;
   const PutOutcome written;
-  made(Client::create(loop.loop(), cluster.client_options())).put("key", "value", written.callback());
+  made(create(loop.loop(), cluster.client_options())).put("key", "value", written.callback());
   REQUIRE(loop.run_until_idle());
   CHECK(ended(written) == "closed");
 }
@@ -50,7 +50,7 @@ TEST_CASE("Destroying a client that never had a turn works") {
 TEST_CASE("Destroying a client on a borrowed loop inside its callback works") {
   const Cluster cluster = start();
   LoopFixture loop;
-  std::optional<Client> client = made(Client::create(loop.loop(), cluster.client_options()));
+  std::optional<Client> client = made(create(loop.loop(), cluster.client_options()));
   const GetOutcome pending;
   bool inside = false;
   client->put("key", "value", [&](Result<Written>) {
@@ -68,7 +68,7 @@ TEST_CASE("Destroying a client inside its drain, its posted task or its room cal
   const Cluster cluster = start();
   for (int way = 0; way < 4; ++way) {
     LoopFixture loop;
-    std::optional<Client> client = made(Client::create(loop.loop(), cluster.client_options()));
+    std::optional<Client> client = made(create(loop.loop(), cluster.client_options()));
     const GetOutcome pending;
     client->get(key_of(1), pending.callback());
     if (way == 0) client->post([&] { client.reset(); });
@@ -84,7 +84,7 @@ TEST_CASE("Destroying a client inside its drain, its posted task or its room cal
 TEST_CASE("Destroying a client inside its close callback works") {
   const Cluster cluster = start();
   LoopFixture loop;
-  std::optional<Client> client = made(Client::create(loop.loop(), cluster.client_options()));
+  std::optional<Client> client = made(create(loop.loop(), cluster.client_options()));
   client->close([&] { client.reset(); });
   REQUIRE(loop.run_until_idle());
   CHECK_FALSE(client.has_value());
@@ -94,7 +94,7 @@ TEST_CASE("Destroying a client inside a subscriber works, with its replay and wi
   const Cluster cluster = start();
   for (int after : {1, 2}) {
     LoopFixture loop;
-    std::optional<Client> client = made(Client::create(loop.loop(), cluster.client_options()));
+    std::optional<Client> client = made(create(loop.loop(), cluster.client_options()));
     const GetOutcome pending;
     int events = 0;
     int ends = 0;
@@ -117,7 +117,7 @@ TEST_CASE("Destroying a client with its own loop waits until every callback has 
   const Cluster cluster = start({.election = 10s});
   std::vector<PutOutcome> writes(5);
   {
-    Client client = made(Client::create(cluster.client_options()));
+    Client client = made(create(cluster.client_options()));
     for (const auto& write : writes) client.put(key_of(1), "value", write.callback());
   }
   for (const auto& write : writes) CHECK(ended(write) == "closed");
@@ -125,7 +125,7 @@ TEST_CASE("Destroying a client with its own loop waits until every callback has 
 
 TEST_CASE("Destroying a client with its own loop inside its callback works") {
   const Cluster cluster = start();
-  auto client = std::make_unique<Client>(made(Client::create(cluster.client_options())));
+  auto client = std::make_unique<Client>(made(create(cluster.client_options())));
   const GetOutcome pending;
   const ReadyOutcome destroyed;
   client->put("key", "value", [&, tell = destroyed.callback()](Result<Written>) mutable {
@@ -140,7 +140,7 @@ TEST_CASE("Destroying a client with its own loop inside its callback works") {
 
 TEST_CASE("Destroying a client with its own loop inside a subscriber works") {
   const Cluster cluster = start();
-  auto client = std::make_unique<Client>(made(Client::create(cluster.client_options())));
+  auto client = std::make_unique<Client>(made(create(cluster.client_options())));
   const ReadyOutcome over;
   client->topology()
       .subscribe([&](const TopologyEvent&) { client.reset(); }, [tell = over.callback()]() mutable { tell({}); })
@@ -152,7 +152,7 @@ TEST_CASE("Callbacks and subscribers are destroyed on the loop's thread") {
   const Cluster cluster = start();
   std::atomic<std::thread::id> loop_thread, callback, refused, subscriber, dropped, task;
   {
-    Client client = made(Client::create(cluster.client_options()));
+    Client client = made(create(cluster.client_options()));
     client.post([&] { loop_thread = std::this_thread::get_id(); });
     client.put("key", "value", [sentinel = Sentinel(callback)](Result<Written>) {});
     client.put(std::string(2000, 'k'), "value", [sentinel = Sentinel(refused)](Result<Written>) {});
@@ -191,7 +191,7 @@ TEST_CASE("Clients come and go on one loop without a trace") {
   const Cluster cluster = start();
   LoopFixture loop;
   for (int round = 0; round < 20; ++round) {
-    Client client = made(Client::create(loop.loop(), cluster.client_options()));
+    Client client = made(create(loop.loop(), cluster.client_options()));
     const PutOutcome written;
     client.put("key", "value", written.callback());
     if (round % 2 == 0) REQUIRE(loop.run_until([&] { return written.came(); }));

@@ -3,6 +3,7 @@
 #include <norikv/testing/proxy.hpp>
 
 #include "client/outcome.hpp"
+#include "support/transport.hpp"
 
 using namespace norikv;
 using namespace norikv::test;
@@ -13,7 +14,7 @@ namespace {
 /// A cluster as it should be, and a client with a loop of its own.
 struct World {
   explicit World(ClusterConfig config = {.nodes = 3, .profile = Profile::replicated})
-      : cluster(Cluster::start(config).value()), client(Client::create(cluster.client_options()).value()) {}
+      : cluster(Cluster::start(config).value()), client(create(cluster.client_options()).value()) {}
 
   Outcome<Written> put(const std::string& key, PutOptions options = {}) {
     Outcome<Written> written;
@@ -162,7 +163,7 @@ TEST_CASE("A line that is silent ends an operation at its time, and works again"
   Proxy proxy = Proxy::start(cluster.addresses()[0]).value();
   ClientOptions options = cluster.client_options();
   options.nodes = {proxy.address()};
-  Client client = Client::create(options).value();
+  Client client = create(options).value();
   const auto get = [&](Duration timeout) {
     Outcome<std::optional<Entry>> found;
     client.get("key", {.timeout = timeout}, found.callback());

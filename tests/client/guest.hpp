@@ -10,6 +10,7 @@
 
 #include "client/outcome.hpp"
 #include "support/loop_fixture.hpp"
+#include "support/transport.hpp"
 
 namespace norikv::test {
 
@@ -46,7 +47,7 @@ using testing::Profile;
 /// A client on a loop of the test. In the end it is closed, and the loop has to be as clean as it was.
 class Guest {
  public:
-  explicit Guest(ClientOptions options) : client_(made(Client::create(loop_.loop(), std::move(options)))) {}
+  explicit Guest(ClientOptions options) : client_(made(create(loop_.loop(), std::move(options)))) {}
   explicit Guest(const Cluster& cluster) : Guest(cluster.client_options()) {}
   Guest(const Guest&) = delete;
   Guest& operator=(const Guest&) = delete;

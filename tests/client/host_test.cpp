@@ -148,7 +148,7 @@ TEST_CASE("A host that walks its loop tells the client's handles from its own") 
 TEST_CASE("A host that closes every handle, the client's too, can still close the client") {
   const Cluster cluster = start({.election = 10s});
   LoopFixture loop;
-  auto client = std::make_unique<Client>(made(Client::create(loop.loop(), cluster.client_options())));
+  auto client = std::make_unique<Client>(made(create(loop.loop(), cluster.client_options())));
   const GetOutcome read;
   client->get(key_of(1), read.callback());
   loop.run_for(20ms);
@@ -163,7 +163,7 @@ TEST_CASE("A host that closes every handle, the client's too, can still close th
 TEST_CASE("A host that closes every handle and then destroys the client gets every callback") {
   const Cluster cluster = start({.election = 10s});
   LoopFixture loop;
-  auto client = std::make_unique<Client>(made(Client::create(loop.loop(), cluster.client_options())));
+  auto client = std::make_unique<Client>(made(create(loop.loop(), cluster.client_options())));
   const GetOutcome read;
   client->get(key_of(1), read.callback());
   loop.run_for(20ms);
@@ -186,7 +186,7 @@ TEST_CASE("A client whose handles the host closed goes on when it is used again"
 TEST_CASE("In a forked child a client on a borrowed loop is closed and harmless") {
   const Cluster cluster = start({.election = 10s});
   LoopFixture loop;
-  auto client = std::make_unique<Client>(made(Client::create(loop.loop(), cluster.client_options())));
+  auto client = std::make_unique<Client>(made(create(loop.loop(), cluster.client_options())));
   const GetOutcome pending;
   client->get(key_of(1), pending.callback());
   loop.run_for(20ms);
@@ -203,7 +203,7 @@ TEST_CASE("In a forked child a client on a borrowed loop is closed and harmless"
 
 TEST_CASE("In a forked child a client with its own loop is closed and harmless") {
   const Cluster cluster = start();
-  auto client = std::make_unique<Client>(made(Client::create(cluster.client_options())));
+  auto client = std::make_unique<Client>(made(create(cluster.client_options())));
   const GetOutcome before, after;
   client->get("key", before.callback());
   REQUIRE(before.wait());

@@ -56,7 +56,7 @@ class Burst {
     ClientOptions options = cluster_.client_options();
     options.timeout = 60s;
     options.writes = writes;
-    return made(Client::create(loop.loop(), options));
+    return made(norikv::test::create(loop.loop(), options));
   }
 
   std::vector<std::vector<std::string>> keys_;

@@ -105,7 +105,7 @@ TEST_CASE("An observer is told from the client's start to its end, on the loop's
   const Cluster cluster = start();
   const auto recorder = std::make_shared<Recorder>();
   {
-    auto client = made(Client::create(with(cluster.client_options(), recorder)));
+    auto client = made(create(with(cluster.client_options(), recorder)));
     const PutOutcome outcome;
     client.put("key", "value", outcome.callback());
     REQUIRE(outcome.wait());
@@ -189,7 +189,7 @@ TEST_CASE("An observer may destroy the client, and every callback still comes on
   const Cluster cluster = start();
   const auto observer = std::make_shared<OnAttempt>();
   LoopFixture loop;
-  std::optional<Client> client{made(Client::create(loop.loop(), with(cluster.client_options(), observer)))};
+  std::optional<Client> client{made(create(loop.loop(), with(cluster.client_options(), observer)))};
   observer->then = [&] { client.reset(); };
   std::vector<GetOutcome> outcomes(5);
   for (const GetOutcome& outcome : outcomes) client->get("key", outcome.callback());
@@ -202,7 +202,7 @@ TEST_CASE("An observer may destroy the client, and every callback still comes on
 TEST_CASE("An observer may destroy a client with a loop of its own") {
   const Cluster cluster = start();
   const auto observer = std::make_shared<OnAttempt>();
-  auto client = std::make_shared<std::optional<Client>>(made(Client::create(with(cluster.client_options(), observer))));
+  auto client = std::make_shared<std::optional<Client>>(made(create(with(cluster.client_options(), observer))));
   std::promise<void> destroyed;
   observer->then = [&destroyed, client] {
     client->reset();
@@ -273,7 +273,7 @@ TEST_CASE("The trace context is taken in the submitting call and arrives with ev
     taken_on = std::this_thread::get_id();
     return TraceContext{parent, "rojo=1"};
   };
-  auto client = made(Client::create(options));
+  auto client = made(create(options));
   const GetOutcome outcome;
   client.get("key", outcome.callback());
   CHECK(taken_on == std::this_thread::get_id());

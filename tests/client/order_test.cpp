@@ -15,7 +15,7 @@ namespace {
 /// A client with a thread of its own, and a way to hold that thread.
 class Host {
  public:
-  explicit Host(ClientOptions options) : client_(made(Client::create(std::move(options)))) {}
+  explicit Host(ClientOptions options) : client_(made(create(std::move(options)))) {}
   Client* operator->() { return &client_; }
 
   /// Runs a task on the loop's thread and waits for it.

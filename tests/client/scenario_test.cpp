@@ -103,7 +103,7 @@ class Run {
          {&options.retry.not_leader, &options.retry.unavailable, &options.retry.ambiguous, &options.retry.throttled}) {
       *backoff = {2ms, 5ms};
     }
-    return made(Client::create(loop_.loop(), options));
+    return made(norikv::test::create(loop_.loop(), options));
   }
   std::function<void()> counter(const std::string& name) {
     calls_.emplace_back(name, std::make_shared<int>(0));

@@ -99,7 +99,7 @@ TEST_CASE("TLS options that can't be right are refused at create, naming the fie
 
 TEST_CASE("TLS options that can't be right are refused at run time, too") {
   LoopFixture loop;
-  Client client = made(Client::create(loop.loop(), secured({})));
+  Client client = made(create(loop.loop(), secured({})));
   for (const BadTls& bad : bad_tls()) {
     INFO(bad.what);
     const Result<void> set = client.set_tls(bad.options);
@@ -117,7 +117,7 @@ TEST_CASE("PEM data is taken from files as from texts") {
   folder.write("client.pem", certificates().client.certificate);
   folder.write("client.key", certificates().client.key);
   LoopFixture loop;
-  Client client = made(Client::create(loop.loop(), secured({.ca = {.file = folder.path("ca.pem")},
+  Client client = made(create(loop.loop(), secured({.ca = {.file = folder.path("ca.pem")},
                                                             .certificate = {.file = folder.path("client.pem")},
                                                             .key = {.file = folder.path("client.key")}})));
   client.close();
@@ -126,7 +126,7 @@ TEST_CASE("PEM data is taken from files as from texts") {
 
 TEST_CASE("Certificates can't be set when the client is closed or was moved from") {
   LoopFixture loop;
-  Client client = made(Client::create(loop.loop(), secured({})));
+  Client client = made(create(loop.loop(), secured({})));
   client.close();
   REQUIRE(loop.run_until_idle());
   const Result<void> set = client.set_tls({.ca = {.text = certificates().ca}});
@@ -147,10 +147,10 @@ TEST_CASE("Tokens over plain text are refused at create unless they are allowed"
     CHECK(refused.error().message.find(word) != std::string::npos);
 
   options.tokens.allow_plaintext = true;
-  Client allowed = made(Client::create(loop.loop(), options));
+  Client allowed = made(create(loop.loop(), options));
   options.tokens.allow_plaintext = false;
   options.tls = TlsOptions{};
-  Client secured = made(Client::create(loop.loop(), options));
+  Client secured = made(create(loop.loop(), options));
   allowed.close();
   secured.close();
   CHECK(loop.run_until_idle());

@@ -222,7 +222,7 @@ TEST_CASE("Certificates that are refused change nothing") {
 
 TEST_CASE("Certificates may be set from any thread") {
   Cluster cluster = serving(shown(certificates().server));
-  Client client = made(Client::create(options_for(cluster, trusting(certificates().other_ca))));
+  Client client = made(create(options_for(cluster, trusting(certificates().other_ca))));
   CHECK(client.set_tls(trusting(certificates().ca)).has_value());
   const GetOutcome found;
   client.get("key", {.timeout = 20s}, found.callback());

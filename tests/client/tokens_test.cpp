@@ -198,7 +198,7 @@ TEST_CASE("1,000 waiting operations ask for one token") {
 TEST_CASE("A source is called on the loop's thread, and its answer calls nobody back inside") {
   Cluster cluster = asking_for({"good"});
   std::atomic<std::thread::id> where{};
-  Client client = made(Client::create(with_source(cluster, [&](TokenReason, const TokenReply& reply) {
+  Client client = made(create(with_source(cluster, [&](TokenReason, const TokenReply& reply) {
     where = std::this_thread::get_id();
     reply.succeed({"good"});
   })));
@@ -233,7 +233,7 @@ TEST_CASE("Replies that come and go on other threads while clients end do no har
     std::mutex mutex;
     const GetOutcome found;
     {
-      Client client = made(Client::create(with_source(cluster, [&](TokenReason, TokenReply reply) {
+      Client client = made(create(with_source(cluster, [&](TokenReason, TokenReply reply) {
         const std::lock_guard lock(mutex);
         threads.emplace_back([reply = std::move(reply), round] {
           if (round % 3 != 0) reply.succeed({"good"});

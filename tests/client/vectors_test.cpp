@@ -332,7 +332,7 @@ TEST_CASE("A vector's operation can be cancelled, and has a time") {
 TEST_CASE("Vectors outlive their client, and say that it is closed") {
   const Cluster cluster = with_vectors();
   LoopFixture loop;
-  std::optional<Client> client = made(Client::create(loop.loop(), cluster.client_options()));
+  std::optional<Client> client = made(create(loop.loop(), cluster.client_options()));
   const Vectors vectors = client->vectors();
   const Admin admin = client->admin();
   const Outcome<IndexCreated> during, after;

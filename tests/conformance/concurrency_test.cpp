@@ -26,7 +26,7 @@ Result<std::optional<Entry>> get(Client& client, const std::string& key) {
 }  // namespace
 
 TEST_CASE("(33) Many threads write and read many keys through one client, and each finds what it wrote") {
-  Client client = made(Client::create(endpoint().options()));
+  Client client = made(create(endpoint().options()));
   constexpr int threads = 8;
   constexpr int steps = 3;
   std::vector<std::string> keys;
@@ -106,7 +106,7 @@ TEST_CASE("(33) Several clients, each with a shard of its own, do not disturb ea
   std::vector<Client> clients;
   std::vector<std::string> keys;
   for (const std::uint32_t shard : shards) {
-    clients.push_back(made(Client::create(endpoint().options())));
+    clients.push_back(made(create(endpoint().options())));
     keys.push_back(endpoint().key("own", shard));
   }
   for (const char* value : {"one", "two", "three"}) {
@@ -157,7 +157,7 @@ TEST_CASE(
   std::vector<std::thread> running;
   for (int i = 0; i < clients; ++i) {
     running.emplace_back([&] {
-      Result<Client> client = Client::create(endpoint().options());
+      Result<Client> client = create(endpoint().options());
       for (int round = 0; client && round < rounds;) {
         const GetOutcome found;
         client->get(key, found.callback());

@@ -88,7 +88,7 @@ Endpoint::Endpoint() : run_(random_hex()) {
 
 void Endpoint::restart() {
   {
-    Client client = made(Client::create(options()));
+    Client client = made(create(options()));
     for (const std::uint32_t shard : shards()) {
       const PutOutcome written;
       client.put(key("before the restart", shard), "value", written.callback());
@@ -100,7 +100,7 @@ void Endpoint::restart() {
 }
 
 void Endpoint::find_out() {
-  auto client = Client::create(options());
+  auto client = create(options());
   if (!client) {
     trouble_ = "NORIKV_TEST_NODES: " + client.error().describe();
     return;

@@ -34,14 +34,14 @@ TEST_CASE("(6) A client closes once, however often it is told, and then refuses 
 
 TEST_CASE("(6) A client that goes out of scope gives everything back, on a loop of its own and on ours") {
   {
-    const Client own = made(Client::create(endpoint().options()));
+    const Client own = made(create(endpoint().options()));
     const GetOutcome found;
-    made(Client::create(endpoint().options())).get(fresh_key(), found.callback());
+    made(create(endpoint().options())).get(fresh_key(), found.callback());
     CHECK(found.calls() == 1);  // destroying it waited for the callback
   }
   LoopFixture loop;
   {
-    Client ours = made(Client::create(loop.loop(), endpoint().options()));
+    Client ours = made(create(loop.loop(), endpoint().options()));
     ours.get(fresh_key(), [](Result<std::optional<Entry>>) {});
   }
   CHECK(loop.run_until_idle());
@@ -51,7 +51,7 @@ TEST_CASE("(6) A client that goes out of scope gives everything back, on a loop 
 TEST_CASE("(6) Several clients live side by side") {
   Guest first{endpoint().options()};
   Guest second{endpoint().options()};
-  Client third = made(Client::create(endpoint().options()));
+  Client third = made(create(endpoint().options()));
   const std::string key = fresh_key();
   REQUIRE(ended(first.put(key, "from the first")) == "ok");
   CHECK(value_of(second.get(key)) == "from the first");

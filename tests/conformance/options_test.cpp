@@ -122,7 +122,7 @@ TEST_CASE("(15) A put on condition that the key is absent writes once") {
 
 TEST_CASE("(15) An update reads again when somebody else wrote in between") {
   Guest guest{endpoint().options()};
-  Client other = made(Client::create(endpoint().options()));
+  Client other = made(create(endpoint().options()));
   const std::string key = fresh_key();
   REQUIRE(ended(guest.put(key, "1")) == "ok");
   int rounds = 0;

@@ -159,7 +159,7 @@ CloseOptions some_grace(Dice& dice) { return {.grace = dice.one_in(2) ? Duration
 
 void live_on_a_borrowed_loop(Remote& cluster, Dice& dice) {
   LoopFixture loop;
-  std::optional<Client> client{made(Client::create(loop.loop(), cluster.options()))};
+  std::optional<Client> client{made(create(loop.loop(), cluster.options()))};
   Life life{*client, dice};
   int closes = 0;
   int closed = 0;
@@ -184,7 +184,7 @@ void live_on_a_borrowed_loop(Remote& cluster, Dice& dice) {
 }
 
 void live_on_its_own_loop(Remote& cluster, Dice& dice) {
-  std::optional<Client> client{made(Client::create(cluster.options()))};
+  std::optional<Client> client{made(create(cluster.options()))};
   Life life{*client, dice};
   int closes = 0;
   std::atomic<int> closed{0};

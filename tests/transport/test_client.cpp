@@ -5,6 +5,9 @@
 #include <utility>
 
 #include "transport/grpc/grpc_transport.hpp"
+#ifdef NORIKV_WITH_H2
+#include "transport/h2/h2_transport.hpp"
+#endif
 
 namespace norikv::test {
 namespace {
@@ -21,7 +24,12 @@ void require(bool holds, const char* otherwise) {
 }  // namespace
 
 const std::vector<TransportKind>& transport_kinds() {
-  static const std::vector<TransportKind> kinds{{"grpc", &transport::make_grpc_transport}};
+  static const std::vector<TransportKind> kinds{
+      {"grpc", &transport::make_grpc_transport},
+#ifdef NORIKV_WITH_H2
+      {"h2", &transport::make_h2_transport},
+#endif
+  };
   return kinds;
 }
 

@@ -1,0 +1,94 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "core/transport.hpp"
+#include "transport/h2/grpc_protocol.hpp"
+#include "transport/h2/inflate.hpp"
+
+namespace norikv::transport::h2 {
+
+class Line;
+class Connection;
+
+/// How a request or a stream ended.
+struct Outcome {
+  int status = Status::ok;
+  std::string message{};
+  core::Sent sent = core::Sent::unknown;
+};
+
+/// One request and what has come back for it: a call, or a topology stream. Owned by the transport; it is in one line,
+/// which it waits in or has left for a connection.
+struct Exchange {
+  enum class Kind : std::uint8_t { call, watch };
+
+  explicit Exchange(std::size_t largest_message) noexcept : reader(largest_message) {}
+
+  // The request.
+  Kind kind = Kind::call;
+  std::uint64_t id = 0;
+  const std::string* path = nullptr;
+  wire::Payload payload{};
+  std::string suffix{};
+  core::Metadata metadata{};
+  TimePoint deadline = TimePoint::max();
+
+  // Where it is: waiting, or on a connection, or (with neither) ended.
+  Line* line = nullptr;
+  Connection* connection = nullptr;
+  Exchange* before = nullptr;  // of those that wait
+  Exchange* behind = nullptr;
+  std::int32_t stream = 0;
+  bool on_wire = false;  ///< Its headers are among the bytes that are sent.
+  bool ended = false;    ///< Only a stream is kept after its end, until that was told.
+  bool muted = false;    ///< Nothing that still comes is passed on.
+  std::string broken{};  ///< Why a message of a stream was no view.
+
+  // What is sent in front of the payload, and how much of all three has gone.
+  std::array<char, prefix_size> prefix{};
+  std::size_t body_sent = 0;
+
+  // The answer.
+  int http_status = 0;
+  bool grpc_content = false;
+  Encoding encoding = Encoding::identity;
+  std::optional<int> grpc_status{};
+  std::string message{};
+  core::Metadata reply_metadata{};
+  std::optional<std::string> body{};
+  std::optional<Outcome> failure{};  ///< Found on the way, whatever the peer still says.
+  MessageReader reader;
+
+  [[nodiscard]] std::size_t body_size() const noexcept { return prefix_size + payload->size() + suffix.size(); }
+
+  /// A header of the answer, in front or behind.
+  void take_header(std::string_view name, std::string_view value);
+  /// The next bytes of the request; how many were written to `to`.
+  std::size_t read_body(char* to, std::size_t room) noexcept;
+  /// What the whole answer says.
+  [[nodiscard]] Outcome conclude();
+};
+
+/// Those that wait, oldest first. Constant time everywhere.
+class Queue {
+ public:
+  [[nodiscard]] bool empty() const noexcept { return first_ == nullptr; }
+  [[nodiscard]] Exchange* front() const noexcept { return first_; }
+  void push_back(Exchange& exchange) noexcept;
+  void remove(Exchange& exchange) noexcept;
+  Exchange& pop_front() noexcept;
+  /// Unary calls among them.
+  [[nodiscard]] std::size_t calls() const noexcept { return calls_; }
+
+ private:
+  Exchange* first_ = nullptr;
+  Exchange* last_ = nullptr;
+  std::size_t calls_ = 0;
+};
+
+}  // namespace norikv::transport::h2

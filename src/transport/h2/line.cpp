@@ -1,0 +1,205 @@
+#include "transport/h2/line.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "util/random.hpp"
+
+namespace norikv::transport::h2 {
+namespace {
+
+TimePoint now() { return std::chrono::steady_clock::now(); }
+
+// As gRPC's: each pause is so much longer than the one before, and a fifth longer or shorter by chance.
+constexpr double growth = 1.6;
+constexpr double jitter = 0.2;
+
+util::Address parsed(const std::string& name) {
+  // The client checks its addresses; one that does not parse is a name that is not found.
+  return util::parse_address(name).value_or(util::Address{util::Address::Kind::name, name, 0});
+}
+
+}  // namespace
+
+Line::Line(Shared& shared, LineOwner& owner, std::string name, std::shared_ptr<const Security> security)
+    : shared_(shared),
+      owner_(owner),
+      name_(std::move(name)),
+      address_(parsed(name_)),
+      security_(std::move(security)),
+      random_(util::system_seed()) {}
+
+Line::~Line() {
+  if (lookup_ != nullptr) lookup_->forget();
+}
+
+// --- exchanges ---
+
+void Line::submit(Exchange& exchange, TimePoint now) {
+  exchange.line = this;
+  if (stage_ == Stage::idle && now < next_attempt_) return fail(exchange);
+  if (current_ != nullptr && waiting_.empty() && current_->has_room()) {
+    if (current_->open(exchange, now)) return;
+    on_draining(*current_);
+  }
+  waiting_.push_back(exchange);
+  if (stage_ == Stage::idle || stage_ == Stage::wants_lookup) begin();
+}
+
+void Line::take_back(Exchange& exchange) {
+  if (exchange.connection != nullptr) {
+    exchange.connection->abandon(exchange);
+  } else {
+    waiting_.remove(exchange);
+  }
+  exchange.line = nullptr;
+}
+
+void Line::fail(Exchange& exchange) {
+  exchange.line = nullptr;
+  owner_.on_end(exchange, {Status::unavailable, last_error_, core::Sent::not_sent});
+}
+
+void Line::on_message(Exchange& exchange, std::string message) { owner_.on_message(exchange, std::move(message)); }
+
+void Line::on_end(Exchange& exchange, Outcome outcome) {
+  exchange.line = nullptr;
+  owner_.on_end(exchange, std::move(outcome));
+}
+
+// --- attempts ---
+
+void Line::begin() {
+  next_endpoint_ = 0;
+  if (address_.kind != util::Address::Kind::name) {
+    endpoints_ = endpoints_of(address_);
+    return dial_next();
+  }
+  if (waiting_.calls() > 0 || owner_.loop_is_held()) {
+    stage_ = Stage::looking_up;
+    lookup_ = Lookup::start(shared_.loop, address_, *this, shared_.lookups);
+    if (lookup_ == nullptr) give_up("libuv refuses the look-up of the name");
+  } else if (!endpoints_.empty()) {
+    dial_next();  // better an old answer than none
+  } else {
+    stage_ = Stage::wants_lookup;
+  }
+}
+
+void Line::try_lookup() {
+  if (stage_ == Stage::wants_lookup && owner_.loop_is_held()) begin();
+}
+
+void Line::on_lookup(std::vector<Endpoint> found, std::string error) {
+  lookup_ = nullptr;
+  if (found.empty()) return give_up("The name could not be looked up: " + error);
+  endpoints_ = std::move(found);
+  dial_next();
+}
+
+void Line::dial_next() {
+  stage_ = Stage::connected_or_trying;
+  ConnectionOwner& self = *this;
+  current_ = std::make_unique<Connection>(shared_, self, name_, address_, security_);
+  const std::string error = current_->start(endpoints_[next_endpoint_++], now());
+  if (error.empty()) return;
+  shared_.graveyard.push_back(std::move(current_));
+  attempt_failed(error);
+}
+
+void Line::attempt_failed(const std::string& why) {
+  if (next_endpoint_ < endpoints_.size()) return dial_next();
+  give_up(why);
+}
+
+void Line::give_up(const std::string& why) {
+  stage_ = Stage::idle;
+  const Backoff& options = shared_.options.reconnect;
+  const auto longer = std::chrono::duration_cast<Duration>(pause_ * growth);
+  pause_ = std::min(std::max(longer, options.base), options.cap);
+  const double factor = 1 + jitter * (2 * random_.unit() - 1);
+  next_attempt_ = now() + std::chrono::duration_cast<Duration>(pause_ * factor);
+  last_error_ = "No connection to " + name_ + ": " + why;
+  while (!waiting_.empty()) fail(waiting_.pop_front());
+}
+
+// --- what becomes of connections ---
+
+void Line::on_room(Connection& connection) {
+  if (&connection != current_.get()) return;
+  pause_ = Duration::zero();
+  next_attempt_ = {};
+  const TimePoint at = now();
+  while (!waiting_.empty() && connection.has_room()) {
+    Exchange& exchange = waiting_.pop_front();
+    if (connection.open(exchange, at)) continue;
+    waiting_.push_back(exchange);
+    return on_draining(connection);
+  }
+}
+
+void Line::on_draining(Connection& connection) {
+  if (&connection != current_.get()) return;
+  draining_.push_back(std::move(current_));
+  stage_ = Stage::idle;
+  if (!waiting_.empty()) begin();
+}
+
+void Line::on_down(Connection& connection, const std::string& why) {
+  if (&connection == current_.get()) {
+    shared_.graveyard.push_back(std::move(current_));
+    stage_ = Stage::idle;
+    if (!connection.carried()) return waiting_.empty() ? give_up(why) : attempt_failed(why);
+    if (!waiting_.empty()) begin();
+    return;
+  }
+  const auto found = std::ranges::find(draining_, &connection, &std::unique_ptr<Connection>::get);
+  if (found == draining_.end()) return;
+  shared_.graveyard.push_back(std::move(*found));
+  draining_.erase(found);
+}
+
+bool Line::tidy() {
+  std::erase_if(draining_, [this](std::unique_ptr<Connection>& connection) {
+    if (!connection->unused()) return false;
+    connection->drop();
+    shared_.graveyard.push_back(std::move(connection));
+    return true;
+  });
+  if (!retired_ || !waiting_.empty() || !draining_.empty()) return false;
+  if (current_ != nullptr && !current_->unused()) return false;
+  drop();
+  return true;
+}
+
+void Line::drop() {
+  if (lookup_ != nullptr) std::exchange(lookup_, nullptr)->forget();
+  if (current_ != nullptr) draining_.push_back(std::move(current_));
+  for (auto& connection : draining_) {
+    connection->drop();
+    shared_.graveyard.push_back(std::move(connection));
+  }
+  draining_.clear();
+  stage_ = Stage::idle;
+}
+
+// --- time ---
+
+std::optional<TimePoint> Line::next_deadline() const noexcept {
+  std::optional<TimePoint> next;
+  const auto count = [&](const std::unique_ptr<Connection>& connection) {
+    if (connection == nullptr) return;
+    if (const auto due = connection->next_deadline(); due && (!next || *due < *next)) next = due;
+  };
+  count(current_);
+  for (const auto& connection : draining_) count(connection);
+  return next;
+}
+
+void Line::advance_to(TimePoint now) {
+  if (current_ != nullptr) current_->advance_to(now);
+  for (std::size_t i = draining_.size(); i-- > 0;) draining_[i]->advance_to(now);
+}
+
+}  // namespace norikv::transport::h2

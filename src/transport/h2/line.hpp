@@ -1,0 +1,97 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "transport/h2/connection.hpp"
+#include "util/random.hpp"
+
+namespace norikv::transport::h2 {
+
+/// Who owns lines. Called in callbacks of libuv, and inside the methods of a line.
+class LineOwner {
+ public:
+  virtual void on_message(Exchange& exchange, std::string message) = 0;
+  /// The exchange has left the line.
+  virtual void on_end(Exchange& exchange, Outcome outcome) = 0;
+  /// `flush` of this connection is to be called in this iteration of the loop.
+  virtual void on_output(Connection& connection) = 0;
+  /// Whether the loop is held for other reasons than ours: only then may a look-up of a name hold it too.
+  [[nodiscard]] virtual bool loop_is_held() const = 0;
+
+ protected:
+  ~LineOwner() = default;
+};
+
+/// The way to one node: at most one connection that takes requests, made when a request first needs it, and those that
+/// are left to end. Requests wait here for a connection or for room on it. Owned by the transport. [loop thread]
+///
+/// After a failed attempt (all addresses of the node were tried) there is a pause in which requests fail at once. A
+/// connection that worked and is lost is made anew by the next request.
+class Line final : private ConnectionOwner, private LookupOwner {
+ public:
+  Line(Shared& shared, LineOwner& owner, std::string name, std::shared_ptr<const Security> security);
+  ~Line();
+
+  void submit(Exchange& exchange, TimePoint now);
+  /// Takes an exchange back before its end.
+  void take_back(Exchange& exchange);
+
+  /// No new requests come; those it has go on.
+  void retire() noexcept { retired_ = true; }
+  /// Lets go of what is not needed any more. True: the line itself.
+  [[nodiscard]] bool tidy();
+  /// Drops everything. It has no exchange.
+  void drop();
+
+  /// Whether it waits until the loop is held.
+  [[nodiscard]] bool wants_lookup() const noexcept { return stage_ == Stage::wants_lookup; }
+  void try_lookup();
+
+  [[nodiscard]] std::optional<TimePoint> next_deadline() const noexcept;
+  void advance_to(TimePoint now);
+
+ private:
+  enum class Stage : std::uint8_t { idle, wants_lookup, looking_up, connected_or_trying };
+
+  // ConnectionOwner
+  void on_room(Connection& connection) override;
+  void on_draining(Connection& connection) override;
+  void on_down(Connection& connection, const std::string& why) override;
+  void on_output(Connection& connection) override { owner_.on_output(connection); }
+  void on_message(Exchange& exchange, std::string message) override;
+  void on_end(Exchange& exchange, Outcome outcome) override;
+  // LookupOwner
+  void on_lookup(std::vector<Endpoint> found, std::string error) override;
+
+  void begin();
+  void dial_next();
+  void attempt_failed(const std::string& why);
+  void give_up(const std::string& why);
+  void fail(Exchange& exchange);
+
+  Shared& shared_;
+  LineOwner& owner_;
+  const std::string name_;
+  const util::Address address_;
+  const std::shared_ptr<const Security> security_;
+  bool retired_ = false;
+
+  Stage stage_ = Stage::idle;
+  std::vector<Endpoint> endpoints_;  // of the last look-up
+  std::size_t next_endpoint_ = 0;
+  Lookup* lookup_ = nullptr;
+  std::unique_ptr<Connection> current_;
+  std::vector<std::unique_ptr<Connection>> draining_;
+  Queue waiting_;
+
+  Duration pause_{0};  // the last one
+  TimePoint next_attempt_{};
+  std::string last_error_;
+  util::Random random_;
+};
+
+}  // namespace norikv::transport::h2
