@@ -5,7 +5,7 @@
 
 #include "support/catch.hpp"
 
-// Pure: gRPC's texts in, explanations out. That gRPC says these texts is shown by grpc_security_test.cpp.
+// Pure: gRPC's texts in, explanations out. That gRPC says these texts is shown by security_test.cpp.
 namespace norikv::transport {
 namespace {
 

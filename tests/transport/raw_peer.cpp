@@ -136,7 +136,8 @@ bool RawConnection::read_until_frame(int type) {
     const auto at = [&](std::size_t i) { return static_cast<unsigned char>(bytes[i]); };
     const std::size_t size = static_cast<std::size_t>(at(0)) << 16 | static_cast<std::size_t>(at(1)) << 8 | at(2);
     const int got = at(3);
-    if (!read(size, bytes)) return false;
+    stream_ = at(5) << 24 | at(6) << 16 | at(7) << 8 | at(8);
+    if (!read(size, payload_)) return false;
     if (got == type) return true;
   }
   return false;
@@ -147,6 +148,8 @@ void RawConnection::read_to_end() {
   while (read(1, bytes)) {
   }
 }
+
+void RawConnection::end_writing() { shutdown(fd_, SHUT_WR); }
 
 void RawConnection::reset() {
   const linger now{1, 0};
@@ -197,6 +200,27 @@ void RawPeer::accept_all() {
     });
   }
   for (std::thread& connection : connections) connection.join();
+}
+
+std::string header_block(const std::vector<std::pair<std::string, std::string>>& headers) {
+  std::string block;
+  for (const auto& [name, value] : headers) {
+    block += '\0';  // a literal that is not indexed
+    block += static_cast<char>(name.size());
+    block += name;
+    block += static_cast<char>(value.size());  // below 127
+    block += value;
+  }
+  return block;
+}
+
+void answer_ok(RawConnection& connection, unsigned stream) {
+  constexpr int end_headers = 4;
+  constexpr int end_stream = 1;
+  connection.write_frame(headers, end_headers, stream,
+                         header_block({{":status", "200"}, {"content-type", "application/grpc"}}));
+  connection.write_frame(data, 0, stream, std::string(5, '\0'));
+  connection.write_frame(headers, end_headers | end_stream, stream, header_block({{"grpc-status", "0"}}));
 }
 
 bool take_request(RawConnection& connection) {

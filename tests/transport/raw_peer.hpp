@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace norikv::test {
@@ -33,6 +34,11 @@ class RawConnection {
   /// Reads a client's preface and frames until one of this type came whole (0 DATA, 1 HEADERS, 4 SETTINGS). False at
   /// the end of the connection.
   bool read_until_frame(int type);
+  /// Of the frame that was read last.
+  [[nodiscard]] const std::string& payload() const noexcept { return payload_; }
+  [[nodiscard]] unsigned stream() const noexcept { return stream_; }
+  /// Ends our side of the connection, and goes on reading.
+  void end_writing();
   /// Reads until the client closes.
   void read_to_end();
   /// Closes with RST instead of FIN.
@@ -43,6 +49,8 @@ class RawConnection {
 
   int fd_;
   bool preface_read_ = false;
+  std::string payload_;
+  unsigned stream_ = 0;
 };
 
 /// A peer that speaks byte by byte what a test tells it: accepts connections on loopback and runs the script on each.
@@ -74,6 +82,11 @@ class RawPeer {
   std::set<int> open_;
   std::thread thread_;
 };
+
+/// HPACK without its tables: a block of headers.
+[[nodiscard]] std::string header_block(const std::vector<std::pair<std::string, std::string>>& headers);
+/// The whole answer to a request: an empty message, and OK.
+void answer_ok(RawConnection& connection, unsigned stream);
 
 /// The server's side of a new HTTP/2 connection, then a request up to its end.
 bool take_request(RawConnection& connection);

@@ -106,7 +106,7 @@ core::Reply UnaryCall::take_reply() {
 // still is the target, and its text is one of those gRPC gives in that case. Neither is enough alone. The peer is set
 // back to the target when a write is cut off, and a peer may have sent that text (only with the connection's peer).
 // Texts of a gRPC to come that differ make more calls `unknown`, never a sent one `not_sent`;
-// tests/transport/grpc_sent_test.cpp keeps the table.
+// tests/transport/sent_test.cpp keeps the table.
 core::Sent UnaryCall::sent() const {
   const bool no_connection = status_.error_code() == grpc::StatusCode::UNAVAILABLE &&
                              found_no_connection(status_.error_message()) && context_.peer() == grpc_target(address_);

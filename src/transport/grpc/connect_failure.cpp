@@ -12,7 +12,7 @@ bool says(std::string_view text, std::initializer_list<std::string_view> any_of)
   return false;
 }
 
-// The texts are gRPC's and OpenSSL's; tests/transport/grpc_security_test.cpp sees them come.
+// The texts are gRPC's and OpenSSL's; tests/transport/security_test.cpp sees them come.
 std::string cause(std::string_view text, const SecurityFacts& facts) {
   if (facts.tls) {
     if (says(text, {"is not in peer certificate", "Hostname Verification"})) return not_the_name(facts);

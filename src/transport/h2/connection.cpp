@@ -71,6 +71,12 @@ void Connection::on_connected() {
 
 void Connection::on_socket_error(int error) { lose(error_text(error)); }
 
+void Connection::on_broken() {
+  broken_ = true;
+  on_readable();
+  if (state_ != State::dead) lose_silently(error_text(ECONNRESET));
+}
+
 void Connection::on_greeting() {
   state_ = State::open;
   had_room_ = true;
@@ -89,7 +95,7 @@ void Connection::on_readable() {
     if (count < 0) return lose_silently(error_text(static_cast<int>(-count)));
     take(std::string_view(shared_.input).substr(0, static_cast<std::size_t>(count)));
     // Less than there was room for: the socket is empty. What is left comes with the next iteration.
-    if (static_cast<std::size_t>(count) < shared_.input.size()) break;
+    if (!broken_ && static_cast<std::size_t>(count) < shared_.input.size()) break;
     budget -= std::min(budget, static_cast<std::size_t>(count));
   }
   if (state_ == State::dead) return;
@@ -185,7 +191,8 @@ void Connection::flush() {
       socket_.want_write(true);
       break;
     }
-    if (count < 0) return lose_silently(error_text(static_cast<int>(-count)));
+    // What has arrived before counts: a server that is going away has answered some requests.
+    if (count < 0) return broken_ ? lose_silently(error_text(static_cast<int>(-count))) : on_broken();
     out_sent_ += static_cast<std::size_t>(count);
     budget -= std::min(budget, static_cast<std::size_t>(count));
   }

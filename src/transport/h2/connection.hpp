@@ -89,6 +89,7 @@ class Connection final : private SocketOwner, private SessionListener {
   void on_readable() override;
   void on_writable() override;
   void on_socket_error(int error) override;
+  void on_broken() override;
   // SessionListener
   void on_greeting() override;
   void on_goaway() override;
@@ -118,6 +119,7 @@ class Connection final : private SocketOwner, private SessionListener {
   std::size_t out_sent_ = 0;  // of it
   Queue exchanges_;
   bool blocked_ = false;  // the socket takes nothing now
+  bool broken_ = false;   // there is nothing to wait for
   bool had_room_ = false;
   bool carried_ = false;
 

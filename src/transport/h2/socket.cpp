@@ -168,8 +168,8 @@ void Socket::on_poll(uv_poll_t* handle, int status, int events) {
     self.listen(UV_READABLE);
     return self.owner_.on_connected();
   }
-  // An error of the socket comes out when it is read.
-  if (status < 0 || (events & UV_READABLE) != 0) self.owner_.on_readable();
+  if (status < 0) return self.owner_.on_broken();
+  if ((events & UV_READABLE) != 0) self.owner_.on_readable();
   if (self.poll_ != nullptr && (events & UV_WRITABLE) != 0) self.owner_.on_writable();
 }
 

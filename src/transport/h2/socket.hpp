@@ -72,7 +72,10 @@ class SocketOwner {
   virtual void on_connected() = 0;
   virtual void on_readable() = 0;
   virtual void on_writable() = 0;
+  /// It did not connect.
   virtual void on_socket_error(int error) = 0;
+  /// It is over, and what has arrived can still be read.
+  virtual void on_broken() = 0;
 
  protected:
   ~SocketOwner() = default;
