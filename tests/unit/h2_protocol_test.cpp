@@ -1,3 +1,5 @@
+#include <zlib.h>
+
 #include <limits>
 #include <string>
 #include <vector>
@@ -6,6 +8,7 @@
 #include "transport/h2/deadlines.hpp"
 #include "transport/h2/exchange.hpp"
 #include "transport/h2/grpc_protocol.hpp"
+#include "transport/h2/inflate.hpp"
 
 // Pure: what gRPC adds to HTTP/2.
 namespace norikv::transport::h2 {
@@ -80,6 +83,33 @@ TEST_CASE("A compressed message and a flag that does not exist are told apart") 
   Result last{};
   (void)read_in_pieces(std::string("\2\0\0\0\1x", 6), 1, last);
   CHECK(last == Result::malformed);
+}
+
+std::string compressed(const std::string& bytes, int window_bits) {
+  z_stream z{};
+  REQUIRE(deflateInit2(&z, Z_BEST_SPEED, Z_DEFLATED, window_bits, 8, Z_DEFAULT_STRATEGY) == Z_OK);
+  std::string out(deflateBound(&z, static_cast<uLong>(bytes.size())) + 64, '\0');
+  z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
+  z.avail_in = static_cast<uInt>(bytes.size());
+  z.next_out = reinterpret_cast<Bytef*>(out.data());
+  z.avail_out = static_cast<uInt>(out.size());
+  REQUIRE(deflate(&z, Z_FINISH) == Z_STREAM_END);
+  out.resize(out.size() - z.avail_out);
+  deflateEnd(&z);
+  return out;
+}
+
+TEST_CASE("A compressed message is what it was, within the limit of a whole one") {
+  const std::string message(100'000, 'x');
+  const std::string gzip = compressed(message, MAX_WBITS + 16);
+  CHECK((inflated(gzip, Encoding::gzip, 100'000) == message));
+  CHECK((inflated(compressed(message, MAX_WBITS), Encoding::deflate, 100'000) == message));
+  CHECK((inflated(compressed("", MAX_WBITS + 16), Encoding::gzip, 0) == std::string{}));
+  CHECK(inflated(gzip, Encoding::gzip, 99'999).error() == InflateError::too_large);
+  CHECK(inflated(gzip, Encoding::identity, 100'000).error() == InflateError::not_encoded);
+  CHECK(inflated(gzip, Encoding::other, 100'000).error() == InflateError::unknown);
+  for (std::size_t size = 0; size < gzip.size(); ++size)
+    CHECK(inflated(gzip.substr(0, size), Encoding::gzip, 100'000).error() == InflateError::broken);
 }
 
 TEST_CASE("A time is sent in at most eight digits, never shorter than it is and at most a hundredth longer") {

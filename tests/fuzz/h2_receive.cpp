@@ -1,0 +1,91 @@
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "transport/h2/session.hpp"
+
+// The receiving side of the h2 transport, fed with whatever comes: first a byte that says how the rest is cut, then
+// what a peer sends. Every exchange ends at most once, what it holds keeps its limits, and nothing is told after its
+// end.
+namespace {
+
+using namespace norikv;
+using namespace norikv::transport::h2;
+
+constexpr std::size_t largest_message = 4096;
+
+void require(bool holds) {
+  if (!holds) std::abort();
+}
+
+class Receiver final : public SessionListener {
+ public:
+  void open_what_fits() {
+    while (exchanges_.size() < 4 && session_.has_room()) {
+      exchanges_.push_back(std::make_unique<Exchange>(largest_message));
+      Exchange& exchange = *exchanges_.back();
+      exchange.kind = exchanges_.size() % 2 == 0 ? Exchange::Kind::watch : Exchange::Kind::call;
+      exchange.path = &wire::path(wire::Method::get);
+      exchange.payload = payload_;
+      exchange.deadline = TimePoint{} + std::chrono::seconds{5};
+      if (!session_.open(exchange, "http", "node:1", TimePoint{})) return;
+    }
+  }
+  bool receive(std::string_view bytes) {
+    if (!session_.receive(bytes)) return false;
+    open_what_fits();
+    std::string out;
+    return session_.produce(out, 1 << 20) && !session_.over();
+  }
+  void cancel_all() {
+    for (const auto& exchange : exchanges_) {
+      if (!exchange->ended) session_.reset(*exchange);
+      exchange->ended = true;
+    }
+    std::string out;
+    (void)session_.produce(out, 1 << 20);
+  }
+
+ private:
+  void on_greeting() override {}
+  void on_goaway() override {}
+  void on_pong() override {}
+  void on_message(Exchange& exchange, std::string message) override {
+    require(!exchange.ended && exchange.kind == Exchange::Kind::watch);
+    require(message.size() <= largest_message);
+  }
+  void on_end(Exchange& exchange, Outcome outcome) override {
+    require(!exchange.ended);
+    exchange.ended = true;
+    require(outcome.message.size() <= 1024);
+    require(!exchange.body || exchange.body->size() <= largest_message);
+    for (const auto& [key, value] : exchange.reply_metadata)
+      require(core::wanted_metadata(key) && value.size() <= 1024);
+  }
+
+  const wire::Payload payload_ = std::make_shared<const std::string>("request");
+  std::vector<std::unique_ptr<Exchange>> exchanges_;
+  Session session_{*this, largest_message};
+};
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  if (size == 0) return 0;
+  std::string_view rest(reinterpret_cast<const char*>(data), size);
+  const std::size_t piece = static_cast<unsigned char>(rest.front()) + std::size_t{1};
+  rest.remove_prefix(1);
+  Receiver client;
+  while (!rest.empty()) {
+    const std::string_view next = rest.substr(0, piece);
+    rest.remove_prefix(next.size());
+    if (!client.receive(next)) break;
+  }
+  client.cancel_all();
+  return 0;
+}
