@@ -1,0 +1,13 @@
+#pragma once
+
+#include <cstdint>
+
+// The program's own malloc: it is the C library's, and counts while it is told to. `operator new` ends there too, as do
+// the libraries' own allocators.
+namespace norikv::bench {
+
+void start_counting_allocations();
+/// Stops, and how many there were in all threads since.
+[[nodiscard]] std::uint64_t stop_counting_allocations();
+
+}  // namespace norikv::bench

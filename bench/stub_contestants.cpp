@@ -1,0 +1,121 @@
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <grpcpp/grpcpp.h>
+
+#include "contestants.hpp"
+#include "norikv.grpc.pb.h"
+
+namespace norikv::bench {
+
+namespace {
+
+std::unique_ptr<v1::Kv::Stub> stub_of(const Workload& workload) {
+  return v1::Kv::NewStub(grpc::CreateChannel(workload.address, grpc::InsecureChannelCredentials()));
+}
+
+void check(const grpc::Status& status) {
+  if (!status.ok()) give_up(status.error_message());
+}
+
+/// One operation in flight. Messages are kept from call to call.
+class Slot {
+ public:
+  Slot(const Workload& workload, Meter& meter, v1::Kv::Stub& stub, std::atomic<std::uint32_t>& running,
+       std::size_t turn)
+      : workload_(workload),
+        meter_(meter),
+        stub_(stub),
+        running_(running),
+        value_(workload.value_bytes, 'v'),
+        turn_(turn) {}
+
+  void start(Clock::time_point now) {
+    started_ = now;
+    context_.emplace();
+    if (workload_.op == Op::put) {
+      put_.set_key(next_key(turn_));
+      put_.set_value(value_);
+      stub_.async()->Put(&*context_, &put_, &written_, [this](const grpc::Status& status) { on_end(status); });
+    } else {
+      get_.set_key(next_key(turn_));
+      stub_.async()->Get(&*context_, &get_, &found_, [this](const grpc::Status& status) { on_end(status); });
+    }
+  }
+
+ private:
+  void on_end(const grpc::Status& status) {
+    check(status);
+    if (workload_.op == Op::get && found_.value().size() != value_.size()) give_up("another value");
+    const auto now = Clock::now();
+    if (meter_.on_end(started_, now)) return start(now);
+    if (running_.fetch_sub(1) == 1) running_.notify_all();
+  }
+
+  const Workload& workload_;
+  Meter& meter_;
+  v1::Kv::Stub& stub_;
+  std::atomic<std::uint32_t>& running_;
+  const std::string value_;
+  std::size_t turn_;
+  Clock::time_point started_;
+  std::optional<grpc::ClientContext> context_;
+  v1::GetRequest get_;
+  v1::GetResponse found_;
+  v1::PutRequest put_;
+  v1::PutResponse written_;
+};
+
+void call_and_wait(const Workload& workload, Meter& meter, v1::Kv::Stub& stub, std::size_t turn) {
+  const std::string value(workload.value_bytes, 'v');
+  v1::GetRequest get;
+  v1::GetResponse found;
+  v1::PutRequest put;
+  v1::PutResponse written;
+  auto started = Clock::now();
+  for (bool more = true; more;) {
+    grpc::ClientContext context;
+    if (workload.op == Op::put) {
+      put.set_key(next_key(turn));
+      put.set_value(value);
+      check(stub.Put(&context, put, &written));
+    } else {
+      get.set_key(next_key(turn));
+      check(stub.Get(&context, get, &found));
+      if (found.value().size() != value.size()) give_up("another value");
+    }
+    const auto now = Clock::now();
+    more = meter.on_end(started, now);
+    started = now;
+  }
+}
+
+}  // namespace
+
+void run_callback_stub(const Workload& workload, Meter& meter) {
+  const auto stub = stub_of(workload);
+  std::atomic<std::uint32_t> running{workload.in_flight};
+  std::vector<std::unique_ptr<Slot>> slots;
+  for (std::uint32_t i = 0; i < workload.in_flight; ++i) {
+    slots.push_back(std::make_unique<Slot>(workload, meter, *stub, running, i));
+  }
+  for (const auto& slot : slots) slot->start(Clock::now());
+  for (std::uint32_t left = running; left != 0; left = running) running.wait(left);
+  // The last completion may still be on its way out of its slot.
+  std::this_thread::sleep_for(std::chrono::milliseconds{20});
+}
+
+void run_sync_stub(const Workload& workload, Meter& meter) {
+  const auto stub = stub_of(workload);
+  std::vector<std::thread> threads;
+  for (std::uint32_t i = 0; i < workload.in_flight; ++i) {
+    threads.emplace_back([&, i] { call_and_wait(workload, meter, *stub, i); });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+}  // namespace norikv::bench
