@@ -1,5 +1,6 @@
 #include <zlib.h>
 
+#include <algorithm>
 #include <limits>
 #include <string>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "transport/h2/exchange.hpp"
 #include "transport/h2/grpc_protocol.hpp"
 #include "transport/h2/inflate.hpp"
+#include "transport/h2/memory.hpp"
 
 // Pure: what gRPC adds to HTTP/2.
 namespace norikv::transport::h2 {
@@ -229,6 +231,26 @@ TEST_CASE("A queue gives back in order, and lets anyone leave") {
   CHECK(queue.calls() == 0);
   queue.push_back(all[2]);
   CHECK(queue.front() == &all[2]);
+}
+
+TEST_CASE("Blocks of memory are used again, keep what they hold when they grow, and are given back") {
+  Memory memory;
+  void* const first = memory.allocate(100);
+  memory.free(first);
+  CHECK(memory.allocate(120) == first);  // of the same class
+  auto* text = static_cast<char*>(memory.allocate(3));
+  std::copy_n("ab", 3, text);
+  for (const std::size_t size : {1UL, 64UL, 65UL, 500UL, 5000UL, 100'000UL}) {
+    text = static_cast<char*>(memory.reallocate(text, size));
+    CHECK(std::string(text) == "ab");
+  }
+  memory.free(text);
+  memory.free(first);
+  memory.free(nullptr);
+  void* const nothing = memory.allocate(0);
+  CHECK(nothing != nullptr);
+  memory.free(nothing);
+  CHECK(memory.allocate(static_cast<std::size_t>(-1)) == nullptr);
 }
 
 TEST_CASE("Deadlines come in order, without those that have ended") {

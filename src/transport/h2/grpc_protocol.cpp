@@ -7,9 +7,6 @@
 namespace norikv::transport::h2 {
 namespace {
 
-// A length that is only claimed takes no more memory than this.
-constexpr std::size_t reserved_at_most = 1024 * 1024;
-
 int hex_value(char c) noexcept {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
@@ -41,7 +38,7 @@ MessageReader::Result MessageReader::begin_body() {
   body_size_ = 0;
   for (std::size_t i = 1; i < prefix_size; ++i) body_size_ = body_size_ << 8 | static_cast<unsigned char>(prefix_[i]);
   if (body_size_ > limit_) return Result::too_large;
-  body_.reserve(std::min(body_size_, reserved_at_most));
+  body_.reserve(body_size_);  // at most the limit; what never comes is never touched
   return Result::more;
 }
 

@@ -35,6 +35,16 @@ std::string_view text_of(const std::uint8_t* data, std::size_t size) noexcept {
   return {reinterpret_cast<const char*>(data), size};
 }
 
+nghttp2_mem functions_of(Memory& memory) noexcept {
+  return {
+      &memory, [](std::size_t size, void* self) { return static_cast<Memory*>(self)->allocate(size); },
+      [](void* block, void* self) { static_cast<Memory*>(self)->free(block); },
+      [](std::size_t count, std::size_t size, void* self) {
+        return static_cast<Memory*>(self)->allocate_zeroed(count, size);
+      },
+      [](void* block, std::size_t size, void* self) { return static_cast<Memory*>(self)->reallocate(block, size); }};
+}
+
 Exchange* exchange_of(nghttp2_session* session, std::int32_t stream) noexcept {
   return static_cast<Exchange*>(nghttp2_session_get_stream_user_data(session, stream));
 }
@@ -146,7 +156,8 @@ Session::Session(SessionListener& listener, std::size_t largest_message)
   nghttp2_option* option = nullptr;
   if (nghttp2_option_new(&option) != 0) throw std::bad_alloc();
   nghttp2_option_set_no_closed_streams(option, 1);
-  const int made = nghttp2_session_client_new2(&session_, Callbacks::table(), this, option);
+  nghttp2_mem memory = functions_of(memory_);  // copied by nghttp2
+  const int made = nghttp2_session_client_new3(&session_, Callbacks::table(), this, option, &memory);
   nghttp2_option_del(option);
   if (made != 0) throw std::bad_alloc();
   const std::array<nghttp2_settings_entry, 4> settings{{{NGHTTP2_SETTINGS_ENABLE_PUSH, 0},

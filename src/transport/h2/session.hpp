@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "transport/h2/exchange.hpp"
+#include "transport/h2/memory.hpp"
 
 struct nghttp2_session;
 
@@ -70,6 +71,7 @@ class Session {
 
   SessionListener& listener_;
   const std::size_t largest_message_;
+  Memory memory_;
   nghttp2_session* session_ = nullptr;
   std::string error_;
   std::size_t streams_ = 0;  // that are open for us
