@@ -72,6 +72,7 @@ TEST_CASE("A get after a silence is as fast as any, thanks to the heartbeat; wit
   for (auto* group : {&with, &without}) {
     for (Process& client : *group) REQUIRE(client.read_line(60s) == "ready");
   }
+  const bool needs_it = chosen_transport() == TransportKind::grpc;  // h2 has no threads that could doze off
   std::size_t slow_with = 0;
   std::size_t slow_without = 0;
   // A machine that is busy with other things makes a get late too, but not the same test three times over.
@@ -85,8 +86,8 @@ TEST_CASE("A get after a silence is as fast as any, thanks to the heartbeat; wit
     slow_without = std::max(slow_without, stalls(read_gets(without)));
     UNSCOPED_INFO("with heartbeat " << slow_with << " late, without " << slow_without << "; slowest " << gets.back()
                                     << " ms, median " << gets[gets.size() / 2] << " ms");
-    if (slow_with == 0 && slow_without > 0) break;
+    if (slow_with == 0 && (slow_without > 0 || !needs_it)) break;
   }
   CHECK(slow_with == 0);
-  CHECK(slow_without > 0);
+  if (needs_it) CHECK(slow_without > 0);
 }
