@@ -174,6 +174,7 @@ void Session::node_answered(std::size_t node, TimePoint now) {
   const bool was_closed = breaker.state() == Breaker::State::closed;
   breaker.on_answer();
   if (!was_closed) count_breaker(node);
+  if (cluster_.health(node) == NodeHealth::up) return;  // nearly always: no text for nothing
   apply(cluster_.on_health(node, NodeHealth::up, "answer of " + cluster_.address(node)), now);
 }
 
