@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures this client beside generated gRPC stubs and h2load, all against one lean server (README.md).
 
-usage: bench.py BUILD-DIRECTORY [--quick] [--json FILE] [--op OP] [--in-flight N] [--value-bytes N] [--rounds N] [--seconds S]
+usage: bench.py BUILD-DIRECTORY [--quick | --micro] [--json FILE] [--op OP] [--in-flight N] [--value-bytes N] [--rounds N] [--seconds S]
 """
 
 import argparse
@@ -220,6 +220,7 @@ def arguments(words):
     parser = argparse.ArgumentParser(prog="./dev bench", description="Measures this client beside generated gRPC stubs and h2load.")
     parser.add_argument("build", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--quick", action="store_true", help="only get, 100 B, 64 in flight: less than a minute")
+    parser.add_argument("--micro", action="store_true", help="only the parts: hash, jump, shard_of, the session; no network")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows to FILE")
     parser.add_argument("--op", choices=["get", "put"], action="append")
     parser.add_argument("--in-flight", type=int, action="append", metavar="N")
@@ -230,8 +231,20 @@ def arguments(words):
     return parser.parse_args(words)
 
 
+def micro(build, seconds, rounds):
+    """Its table is google-benchmark's."""
+    program = build / "micro"
+    if not program.exists():
+        print("skipped: google-benchmark was not there when this was built (package libbenchmark-dev)")
+        return 0
+    return subprocess.run([program, f"--benchmark_min_time={seconds / 4}", f"--benchmark_repetitions={rounds}", "--benchmark_report_aggregates_only=true",
+                           "--benchmark_enable_random_interleaving=true"], check=False).returncode
+
+
 def main(words):
     options = arguments(words)
+    if options.micro:
+        return micro(options.build, options.seconds, options.rounds)
     print(f"medians of {options.rounds} interleaved rounds of {options.seconds:g} s, {os.cpu_count()} processors; x = ratio to {BASELINE}")
     rows = []
     with tempfile.TemporaryDirectory() as folder:

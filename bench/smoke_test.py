@@ -55,6 +55,12 @@ class Smoke(unittest.TestCase):
         self.check(rows)
         self.assertIn("write lanes lifted", text)
 
+    def test_micro(self):
+        """the parts are measured, and find the shards that the textbook finds"""
+        if not (Path(build) / "micro").exists():
+            self.skipTest("it was built without google-benchmark")
+        self.assertEqual(bench.main([build, "--micro", "--seconds", "0.01", "--rounds", "1"]), 0)
+
     def test_left_out(self):
         """what a contestant is left out of is said"""
         self.assertEqual([str(one) for one in bench.workloads(bench.arguments(["x", "--in-flight", "4096", "--value-bytes", "1048576"]))], [])
