@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "client/guest.hpp"
+#include "transport/raw_peer.hpp"
 
 // The client as a guest: what keeps a borrowed loop alive, hosts that close every handle, hosts that fork.
 using namespace norikv;
@@ -66,6 +67,16 @@ TEST_CASE("An idle client does not keep a borrowed loop alive") {
   REQUIRE(ended(guest.ready()) == "ok");  // its streams are open
   CHECK(guest.loop().idle());
   CHECK(guest.loop().run_until_idle());
+}
+
+TEST_CASE("An idle client whose nodes can't be reached lets the loop end, again and again") {
+  RawPeer refusing(Form::ipv4);
+  RawPeer mute(Form::ipv4, [](RawConnection& connection) { connection.read_to_end(); });
+  const std::string port = refusing.address().substr(refusing.address().rfind(':'));
+  ClientOptions options{.nodes = {refusing.address(), mute.address(), "localhost" + port, "unix:/nowhere/norikv"}};
+  options.connection.reconnect = {1ms, 1ms};
+  Guest guest{options};
+  for (int i = 0; i < 20; ++i) REQUIRE(guest.loop().run_until_idle(1s));
 }
 
 TEST_CASE("A client that was just created keeps the loop alive until its first turn") {

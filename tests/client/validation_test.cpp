@@ -103,6 +103,20 @@ TEST_CASE("Bad options are refused by both forms of create, naming field and tex
   }
 }
 
+TEST_CASE("A build without the h2 transport refuses it, and says why") {
+  LoopFixture loop;
+  ClientOptions options{.nodes = {"127.0.0.1:7447"}};
+  options.connection.transport = TransportKind::h2;
+  Result<Client> made = Client::create(loop.loop(), options);
+  if (!made) {
+    CHECK(made.error().code == ErrorCode::invalid_argument);
+    CHECK(made.error().message.find("no h2 transport") != std::string::npos);
+    return;
+  }
+  { const Client gone = std::move(*made); }
+  CHECK(loop.run_until_idle());
+}
+
 TEST_CASE("A refused create leaves nothing on the loop") {
   LoopFixture loop;
   REQUIRE_FALSE(Client::create(loop.loop(), {}).has_value());
