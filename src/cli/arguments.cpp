@@ -146,6 +146,41 @@ Entry shard_entry(CLI::App& program) {
           }};
 }
 
+Entry bench_entry(CLI::App& program) {
+  CLI::App& app = add_command(program, "bench", "Put load on a cluster and print what it takes", help::bench_more);
+  const CLI::Option* verb = add_text(app, "--op", "OP", "get [default] or put");
+  const CLI::Option* time = add_text(app, "--time", "TIME", "How long it is measured [10s]");
+  const CLI::Option* in_flight = add_text(app, "--in-flight", "N", "Operations at the same time [64]");
+  const CLI::Option* rate = add_text(app, "--rate", "R", "Start R per second, however long they take");
+  const CLI::Option* size = add_text(app, "--value-bytes", "B", "Size of the values [100]");
+  const CLI::Option* keys = add_text(app, "--keys", "N", "How many keys [1000]");
+  const CLI::Option* prefix = add_text(app, "--prefix", "TEXT", "What all keys begin with [norikv-bench/]");
+  const CLI::Option* transport = add_text(app, "--transport", "NAME", "grpc [default] or h2");
+  const CLI::Option* writes =
+      add_text(app, "--writes-per-shard", "N", "Writes of one shard at the same time [1]; 0: no limit");
+  const SharedOptions own = SharedOptions::all(app);
+  return {&app, own, [=](const Settings& settings) -> Command {
+            Bench bench{settings.target(own)};
+            const auto number = [](const CLI::Option* option, std::uint32_t& into, std::uint32_t least,
+                                   std::uint32_t most) {
+              if (const auto text = given(option)) {
+                into = checked(option->get_name(), parse_number(*text, least, most));
+              }
+            };
+            number(in_flight, bench.in_flight, 1, 100'000);
+            number(size, bench.value_bytes, 0, max_value_size);
+            number(keys, bench.keys, 1, 1'000'000);
+            number(writes, bench.writes_per_shard, 0, 100'000);
+            if (is_given(rate)) number(rate, bench.rate.emplace(), 1, 1'000'000);
+            if (const auto text = given(verb)) bench.verb = checked("--op", parse_verb(*text));
+            if (const auto text = given(time)) bench.time = checked("--time", parse_duration(*text));
+            if (const auto text = given(transport)) bench.transport = checked("--transport", parse_transport(*text));
+            if (const auto text = given(prefix)) bench.prefix = *text;
+            if (bench.prefix.size() > 1000) throw UsageError{"--prefix: is longer than 1000 bytes"};
+            return bench;
+          }};
+}
+
 /// The command line as CLI11 knows it.
 class Grammar {
  public:
@@ -155,7 +190,7 @@ class Grammar {
     app_.set_version_flag("--version", fmt::format("norikv {}", version()), "Print the version and exit");
     app_.get_formatter()->column_width(32);
     program_ = SharedOptions::all(app_);
-    for (const auto make : {put_entry, get_entry, del_entry, watch_entry, serve_entry, shard_entry}) {
+    for (const auto make : {put_entry, get_entry, del_entry, watch_entry, serve_entry, shard_entry, bench_entry}) {
       entries_.push_back(make(app_));
     }
   }

@@ -15,6 +15,7 @@ enum class Format : bool { text, json };
 [[nodiscard]] Outcome<void> run(const Watch& watch, Format format);
 [[nodiscard]] Outcome<void> run(const Serve& serve, Format format);
 [[nodiscard]] Outcome<void> run(const Shard& shard, Format format);
+[[nodiscard]] Outcome<void> run(const Bench& bench, Format format);
 [[nodiscard]] Outcome<void> run(const Show& show, Format format);
 
 }  // namespace norikv::cli

@@ -26,8 +26,7 @@ TokenSource token_source(const Target& target) {
 
 }  // namespace
 
-Outcome<Client> connect(const Target& target) {
-  ClientOptions options;
+Outcome<Client> connect(const Target& target, ClientOptions options) {
   options.nodes = target.nodes;
   options.total_shards = target.shards;
   options.timeout = target.timeout;

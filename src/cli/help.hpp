@@ -59,4 +59,16 @@ inline constexpr const char* shard_more = R"(Prints `KEY HASH SHARD` per key; as
 --json: {"key":"k","hash":"123","shard":4}, with --hex "key_hex"; the hash is a string because
 it does not fit into the numbers of many JSON readers.)";
 
+inline constexpr const char* bench_more =
+    R"(Stores its keys, with a TTL of --time and an hour, then does one operation again and again and
+prints how many ended, how long they took and how the times spread. SIGINT ends it early.
+
+Without --rate one that ends starts the next. With --rate they start when they are due, at most
+--in-flight at a time, and times count from then on: waiting for a slow cluster is in them. What is
+due within a quarter of a millisecond starts together. One that fails is counted and has no time.
+--transport, --writes-per-shard and --timeout are what your program's ClientOptions would say.
+--json: {"op","in_flight","rate","value_bytes","keys","transport","seconds","operations",
+"ops_per_s","cpu_us_per_op","missing","failed","errors":{"timed_out":1},"p50_us","p90_us","p99_us",
+"p999_us","max_us"})";
+
 }  // namespace norikv::cli::help

@@ -3,9 +3,11 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
+#include <norikv/options.hpp>
 #include <norikv/security.hpp>
 #include <norikv/testing/cluster.hpp>
 #include <norikv/types.hpp>
@@ -58,6 +60,24 @@ struct Serve {
   std::string tls_client_ca{};
 };
 
+/// What `bench` does all the time.
+enum class Verb : std::uint8_t { get, put };
+
+[[nodiscard]] constexpr std::string_view to_string(Verb verb) noexcept { return verb == Verb::get ? "get" : "put"; }
+
+struct Bench {
+  Target target;
+  Verb verb = Verb::get;
+  std::uint32_t in_flight = 64;
+  std::uint32_t value_bytes = 100;
+  std::uint32_t keys = 1000;
+  Duration time = std::chrono::seconds{10};
+  std::optional<std::uint32_t> rate{};  ///< Operations per second; none: one that ends starts the next.
+  TransportKind transport = TransportKind::grpc;
+  std::uint32_t writes_per_shard = 1;  ///< As WriteOptions::in_flight_per_shard.
+  std::string prefix = "norikv-bench/";
+};
+
 struct Shard {
   struct Key {
     std::string given;  ///< As it was written.
@@ -75,7 +95,7 @@ struct Show {
 
 struct Invocation {
   bool json = false;
-  std::variant<Put, Get, Del, Watch, Serve, Shard, Show> command;
+  std::variant<Put, Get, Del, Watch, Serve, Shard, Bench, Show> command;
 };
 
 }  // namespace norikv::cli

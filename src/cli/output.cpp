@@ -59,6 +59,10 @@ Outcome<void> write_stdout(std::string_view bytes) {
 
 void write_stderr(std::string_view line) { (void)write_all(STDERR_FILENO, fmt::format("{}\n", line)); }
 
+void show_progress(std::string_view line) {
+  if (::isatty(STDERR_FILENO) == 1) (void)write_all(STDERR_FILENO, fmt::format("\r\x1b[K{}", line));
+}
+
 bool stdout_is_terminal() { return ::isatty(STDOUT_FILENO) == 1; }
 
 Outcome<std::string> read_stdin(std::size_t limit) {

@@ -16,6 +16,9 @@ void prepare_streams();
 /// One line. There is nobody to tell if it fails.
 void write_stderr(std::string_view line);
 
+/// Replaces the last line of the terminal at stderr, or clears it; nothing happens if there is no terminal.
+void show_progress(std::string_view line);
+
 [[nodiscard]] bool stdout_is_terminal();
 
 /// All of stdin, which must not be more than `limit` bytes.

@@ -119,6 +119,14 @@ Parsed<testing::Profile> parse_profile(std::string_view text) {
   return parse_choice(text, "a profile", std::array{testing::Profile::norikv, testing::Profile::replicated});
 }
 
+Parsed<Verb> parse_verb(std::string_view text) {
+  return parse_choice(text, "an operation", std::array{Verb::get, Verb::put});
+}
+
+Parsed<TransportKind> parse_transport(std::string_view text) {
+  return parse_choice(text, "a transport", std::array{TransportKind::grpc, TransportKind::h2});
+}
+
 std::vector<std::string> split_nodes(std::string_view list) {
   std::vector<std::string> nodes;
   if (trimmed(list).empty()) return nodes;

@@ -10,6 +10,8 @@
 #include <norikv/testing/cluster.hpp>
 #include <norikv/types.hpp>
 
+#include "cli/invocation.hpp"
+
 // Texts of the command line and what they mean. Pure functions.
 namespace norikv::cli {
 
@@ -31,6 +33,8 @@ using Parsed = tl::expected<T, std::string>;
 
 [[nodiscard]] Parsed<Consistency> parse_consistency(std::string_view text);
 [[nodiscard]] Parsed<testing::Profile> parse_profile(std::string_view text);
+[[nodiscard]] Parsed<Verb> parse_verb(std::string_view text);
+[[nodiscard]] Parsed<TransportKind> parse_transport(std::string_view text);
 
 /// The addresses of a list such as "a:1, b:2", without the blanks around them. What an address may be is for the client
 /// to say.

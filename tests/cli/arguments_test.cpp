@@ -208,9 +208,9 @@ TEST_CASE("missing and surplus words are complained about by name") {
 }
 
 TEST_CASE("a complaint about the command lists the commands") {
-  CHECK(contains(complaint({}), "name a command: put, get, del, watch, serve, shard"));
+  CHECK(contains(complaint({}), "name a command: put, get, del, watch, serve, shard, bench"));
   CHECK(contains(complaint({"--json"}), "name a command"));
-  CHECK(complaint({"frob", "x"}) == "\"frob\" is not a command: use one of put, get, del, watch, serve, shard");
+  CHECK(complaint({"frob", "x"}) == "\"frob\" is not a command: use one of put, get, del, watch, serve, shard, bench");
   CHECK(contains(complaint({"set", "--wat"}), "\"set\" is not a command"));
 }
 
@@ -289,4 +289,48 @@ TEST_CASE("a command line that is wrong still tells whether it asks for JSON") {
   CHECK(asks_for_json({"frob", "--json"}));
   CHECK_FALSE(asks_for_json({"put", "--", "--json"}));
   CHECK_FALSE(asks_for_json({"put"}));
+}
+
+TEST_CASE("a bench without options gets 1000 keys of 100 bytes for ten seconds, 64 in flight") {
+  const auto bench = parsed<Bench>({"bench"});
+  CHECK(bench.verb == Verb::get);
+  CHECK(bench.time == 10s);
+  CHECK(bench.in_flight == 64);
+  CHECK(bench.value_bytes == 100);
+  CHECK(bench.keys == 1000);
+  CHECK_FALSE(bench.rate);
+  CHECK(bench.transport == TransportKind::grpc);
+  CHECK(bench.writes_per_shard == 1);
+  CHECK(bench.prefix == "norikv-bench/");
+}
+
+TEST_CASE("every option of a bench is taken") {
+  const auto bench = parsed<Bench>({"bench", "--op",      "put", "--time",        "3s", "--in-flight",
+                                    "16",    "--rate",    "500", "--value-bytes", "0",  "--keys",
+                                    "7",     "--prefix",  "",    "--transport",   "h2", "--writes-per-shard",
+                                    "0",     "--timeout", "1s"});
+  CHECK(bench.verb == Verb::put);
+  CHECK(bench.time == 3s);
+  CHECK(bench.in_flight == 16);
+  CHECK(bench.rate == 500U);
+  CHECK(bench.value_bytes == 0);
+  CHECK(bench.keys == 7);
+  CHECK(bench.prefix.empty());
+  CHECK(bench.transport == TransportKind::h2);
+  CHECK(bench.writes_per_shard == 0);
+  CHECK(bench.target.timeout == 1s);
+}
+
+TEST_CASE("a bench refuses what is out of bounds, naming the option") {
+  const auto [option, text] = GENERATE(table<const char*, std::string>({{"--op", "del"},
+                                                                        {"--time", "10"},
+                                                                        {"--in-flight", "0"},
+                                                                        {"--rate", "0"},
+                                                                        {"--value-bytes", "1048577"},
+                                                                        {"--keys", "0"},
+                                                                        {"--transport", "http"},
+                                                                        {"--writes-per-shard", "-1"},
+                                                                        {"--prefix", std::string(1001, 'p')}}));
+  CAPTURE(option);
+  CHECK(complaint({"bench", option, text}).starts_with(std::string{option} + ": "));
 }

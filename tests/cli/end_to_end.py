@@ -9,6 +9,7 @@ import json
 import os
 import pty
 import queue
+import select
 import signal
 import socket
 import subprocess
@@ -229,7 +230,7 @@ class Usage(Case):
     def test_help(self):
         """help and version go to stdout and end with 0"""
         for arguments in (["--help"], ["-h"], ["--version"], *([command, "--help"] for command in
-                          ("put", "get", "del", "watch", "serve", "shard"))):
+                          ("put", "get", "del", "watch", "serve", "shard", "bench"))):
             with self.subTest(arguments=arguments):
                 code, stdout, stderr = run(*arguments)
                 self.assertEqual((code, stderr), (0, ""))
@@ -536,6 +537,93 @@ class Watch(Case):
                                    *server.options], capture_output=True, text=True, timeout=PATIENCE, env=environment({}))
             self.assertRegex(done.stdout, r"\A\d+ now: [^\n]+\n0\n\Z")
             self.assertEqual(done.stderr, "")
+
+
+class Bench(Case):
+    def bench(self, server, *arguments, **keywords):
+        """The object that a run prints."""
+        code, stdout, stderr = run("bench", *server.options, "--keys", "20", "--time", "300ms", "--json", *arguments,
+                                   **keywords)
+        self.assertEqual((code, stderr, stdout.count(b"\n")), (0, "", 1), stdout)
+        return json.loads(stdout)
+
+    def test_gets(self):
+        """a bench of gets finds what it stored, on each transport that was built"""
+        with serving() as server:
+            for transport in ("grpc", "h2"):
+                code, _, stderr = run("bench", *server.options, "--transport", transport, "--keys", "1", "--time", "1ms")
+                if code == 2 and "h2" in stderr:
+                    continue
+                with self.subTest(transport=transport):
+                    found = self.bench(server, "--transport", transport)
+                    self.assertEqual((found["op"], found["transport"]), ("get", transport))
+                    self.assertEqual((found["missing"], found["failed"], found["errors"]), (0, 0, {}))
+                    self.assertGreater(found["operations"], 0)
+                    self.assertLessEqual(found["p50_us"], found["p999_us"])
+                    self.assertLessEqual(found["p999_us"], found["max_us"])
+
+    def test_puts(self):
+        """a bench of puts leaves its values under its prefix, of the size that was asked for"""
+        with serving() as server:
+            self.assertGreater(self.bench(server, "--op", "put", "--value-bytes", "7", "--prefix", "p-")["operations"], 0)
+            self.assert_run(b"vvvvvvv", "get", *server.options, "p-19")
+            self.assertEqual(run("get", *server.options, "p-20")[0], 1)
+
+    def test_rate(self):
+        """a bench at a rate starts no more than were due"""
+        with serving() as server:
+            found = self.bench(server, "--rate", "200")
+            self.assertLessEqual(found["operations"], 200 * found["seconds"] + 1)
+            self.assertEqual((found["rate"], found["failed"]), (200, 0))
+
+    def test_people(self):
+        """without --json there is a histogram, and no progress where stderr is no terminal"""
+        with serving() as server:
+            code, stdout, stderr = run("bench", *server.options, "--keys", "20", "--time", "300ms")
+            self.assertEqual((code, stderr), (0, ""))
+            self.assertRegex(stdout.decode(), r"(?s)\Aget of 100 B over grpc, 64 in flight.*latency    p50 .*\n  < .*#+ +\d+\.\d\d %\n\Z")
+
+    def test_progress(self):
+        """on a terminal a line tells how far it is, and is cleared at the end"""
+        with serving() as server:
+            controller, terminal = pty.openpty()
+            try:
+                subprocess.run([norikv, "bench", *server.options, "--keys", "1", "--time", "1ms"], stderr=terminal,
+                               stdout=subprocess.DEVNULL, env=environment({}), timeout=PATIENCE, check=True)
+                shown = os.read(controller, 10000).decode()
+            finally:
+                os.close(controller)
+                os.close(terminal)
+        self.assertIn("storing keys: ", shown)
+        self.assertIn(" per second, 0 failed", shown)
+        self.assertTrue(shown.endswith("\r\x1b[K"), shown)
+
+    def test_stop(self):
+        """a signal ends a bench early, with what was measured until then"""
+        for stop in (signal.SIGINT, signal.SIGTERM):
+            with self.subTest(stop=stop), serving() as server:
+                controller, terminal = pty.openpty()
+                process = subprocess.Popen([norikv, "bench", *server.options, "--keys", "1", "--time", "1h", "--json"],
+                                           stdout=subprocess.PIPE, stderr=terminal, env=environment({}))
+                try:
+                    shown = b""
+                    while b" per second" not in shown:  # it measures
+                        self.assertTrue(select.select([controller], [], [], PATIENCE)[0], shown)
+                        shown += os.read(controller, 10000)
+                    process.send_signal(stop)
+                    stdout, _ = process.communicate(timeout=PATIENCE)
+                finally:
+                    process.kill()
+                    process.wait()
+                    process.stdout.close()
+                    os.close(controller)
+                    os.close(terminal)
+                self.assertEqual(process.returncode, 0)
+                self.assertLess(json.loads(stdout)["seconds"], 3600)
+
+    def test_nobody_there(self):
+        """a bench of a cluster that is not there fails as a put does"""
+        self.assert_failure(3, "nothing listens", "bench", "--nodes", f"127.0.0.1:{free_port()}", "--timeout", "1s")
 
 
 class Serve(Case):
