@@ -163,6 +163,13 @@ TEST_CASE("metadata of a call reaches the server") {
   CHECK(client.call(server.address(), {.metadata = {{"authorization", "Bearer x"}}}).body == "Bearer x");
 }
 
+TEST_CASE("metadata under a key that ends in -bin may be any bytes") {
+  ScriptedServer server([](ServerCall& call) { call.answer({.body = call.metadata("own-bin")}); });
+  TestClient client(each_kind(), {server.address()});
+  for (const std::string& value : {std::string("\0\xff\n,", 4), std::string("a"), std::string("ab"), std::string()})
+    CHECK(client.call(server.address(), {.metadata = {{"own-bin", value}}}).body == value);
+}
+
 TEST_CASE("metadata that HTTP/2 can't carry is refused before anything is sent") {
   ScriptedServer server(always({}));
   TestClient client(each_kind(), {server.address()});

@@ -141,6 +141,14 @@ TEST_CASE("A status text is percent-decoded, and what is no good encoding stays"
   for (const std::string bad : {"%", "%2", "%zz", "100% sure", "%2g"}) CHECK(percent_decoded(bad) == bad);
 }
 
+TEST_CASE("Bytes become base64 without padding") {
+  const std::vector<std::pair<std::string, std::string>> known{
+      {"", ""}, {"f", "Zg"}, {"fo", "Zm8"}, {"foo", "Zm9v"}, {"foob", "Zm9vYg"}, {"\xff\xfe\xfd", "//79"}};
+  for (const auto& [bytes, text] : known) CHECK(base64(bytes) == text);
+  CHECK(is_binary("trace-bin"));
+  CHECK_FALSE(is_binary("trace"));
+}
+
 TEST_CASE("A status that is no number is UNKNOWN") {
   CHECK(parse_status("0") == 0);
   CHECK(parse_status("14") == 14);

@@ -96,6 +96,20 @@ TimeoutText::TimeoutText(Duration left) noexcept {
   size_ = static_cast<std::size_t>(end - text_.data());
 }
 
+std::string base64(std::string_view bytes) {
+  constexpr char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string text;
+  text.reserve((bytes.size() * 4 + 2) / 3);
+  std::uint32_t group = 0;
+  int bits = 0;
+  for (const char c : bytes) {
+    group = group << 8 | static_cast<unsigned char>(c);
+    for (bits += 8; bits >= 6; bits -= 6) text += digits[group >> (bits - 6) & 63];
+  }
+  if (bits > 0) text += digits[group << (6 - bits) & 63];
+  return text;
+}
+
 std::string percent_decoded(std::string_view text) {
   std::string decoded;
   decoded.reserve(text.size());

@@ -71,6 +71,11 @@ class TimeoutText {
   std::size_t size_ = 0;
 };
 
+/// Whether the values under a key may be any bytes, which are sent as base64.
+[[nodiscard]] inline bool is_binary(std::string_view key) noexcept { return key.ends_with("-bin"); }
+/// Without padding, as gRPC wants it.
+[[nodiscard]] std::string base64(std::string_view bytes);
+
 /// The text of a header `grpc-message`. What is no good encoding stays as it is.
 [[nodiscard]] std::string percent_decoded(std::string_view text);
 

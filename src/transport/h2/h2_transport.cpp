@@ -20,6 +20,13 @@ constexpr std::size_t input_size = 256 * 1024;
 // Exchanges and events that are kept for the next ones.
 constexpr std::size_t most_spare = 4096;
 
+core::Metadata on_the_wire(core::Metadata metadata) {
+  for (auto& [key, value] : metadata) {
+    if (is_binary(key)) value = base64(value);
+  }
+  return metadata;
+}
+
 /// One that is on its way to the sink.
 struct ViewBytes {
   core::WatchId id{};
@@ -60,7 +67,7 @@ class H2Transport final : public core::Transport, private LineOwner, private Loo
     exchange.path = &wire::path(call.method);
     exchange.payload = std::move(call.payload);
     exchange.suffix = std::move(call.suffix);
-    exchange.metadata = std::move(call.metadata);
+    exchange.metadata = on_the_wire(std::move(call.metadata));
     exchange.deadline = call.deadline;
     if (call.deadline != TimePoint::max()) add_deadline(call.deadline, call.id);
     node->next().submit(exchange, now);
@@ -75,7 +82,7 @@ class H2Transport final : public core::Transport, private LineOwner, private Loo
     exchange.id = static_cast<std::uint64_t>(id);
     exchange.path = &wire::path(wire::Method::watch_cluster);
     exchange.payload = watch_payload_;
-    exchange.metadata = metadata;
+    exchange.metadata = on_the_wire(metadata);
     node->lines.front()->submit(exchange, std::chrono::steady_clock::now());
   }
 
