@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures this client beside generated gRPC stubs and h2load, all against one lean server (README.md).
 
-usage: bench.py BUILD-DIRECTORY [--quick | --micro] [--json FILE] [--op OP] [--in-flight N] [--value-bytes N] [--rounds N] [--seconds S]
+usage: bench.py BUILD-DIRECTORY [--quick | --open-loop | --micro] [--json FILE] [--op OP] [--in-flight N] [--value-bytes N] [--rounds N] [--seconds S]
 """
 
 import argparse
@@ -33,10 +33,11 @@ class Workload:
     op: str
     in_flight: int
     value_bytes: int
+    rate: float = 0  # arrivals per second of an open loop; 0 = closed
 
     def __str__(self):
         size = {100: "100 B", 10 * 1024: "10 KiB", MIB: "1 MiB"}.get(self.value_bytes, f"{self.value_bytes} B")
-        return f"{self.op} {size}, {self.in_flight} in flight"
+        return f"{self.op} {size}, " + (f"{self.rate:,.0f} arrivals per second" if self.rate else f"{self.in_flight} in flight")
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,8 @@ class Bench:
         self.h2load = H2load(folder) if shutil.which("h2load") else None
 
     def contestants(self, workload):
+        if workload.rate:  # the others have no arrivals
+            return [name for name in PROGRAMS if name != "raw-sync-stub"]
         names = [name for name in PROGRAMS if name != "raw-sync-stub" or workload.in_flight <= MOST_THREADS]
         return names + (["h2load"] if self.h2load else [])
 
@@ -151,8 +154,14 @@ class Bench:
         if name == "h2load":
             return self.h2load.measure(workload, where, self.seconds)
         output, _ = run([self.build / "contestant", name, workload.op, str(workload.in_flight), str(workload.value_bytes), str(SHARDS),
-                         str(where.port), str(where.pid), str(self.warm_up), str(self.seconds)], 60 + 2 * self.seconds)
+                         str(where.port), str(where.pid), str(self.warm_up), str(self.seconds), str(workload.rate)], 60 + 2 * self.seconds)
         return json.loads(output)
+
+    def half_rate(self, op, value_bytes):
+        """Half of what the baseline does at most: at this rate nobody has to queue."""
+        workload = Workload(op, 64, value_bytes)
+        with server(self.build, value_bytes) as where:
+            return median([self.measure(BASELINE, workload, where)["ops_per_s"] for _ in range(self.rounds)]) / 2
 
     def compare(self, workload):
         """All contestants in turn, round after round, so that a machine that slows down slows all of them down."""
@@ -178,9 +187,10 @@ def row(name, workload, rounds):
     figures = {figure: median([one[name][figure] for one in rounds]) for figure in FIGURES}
     rates = [one[name]["ops_per_s"] for one in rounds]
     return {"name": name, "op": workload.op, "in_flight": workload.in_flight, "value_bytes": workload.value_bytes, **figures,
+            "rate": workload.rate,
             "ops_per_s_min": min(rates), "ops_per_s_max": max(rates), "rounds": len(rounds),
             "ops_ratio": ratio(name, "ops_per_s", rounds), "cpu_ratio": ratio(name, "cpu_us_per_op", rounds),
-            "p50_ratio": ratio(name, "p50_us", rounds)}
+            "p50_ratio": ratio(name, "p50_us", rounds), "p99_ratio": ratio(name, "p99_us", rounds)}
 
 
 COLUMNS = [("client", 18, lambda r: r["name"]), ("ops/s", 9, lambda r: f"{r['ops_per_s']:,.0f}"),
@@ -189,7 +199,7 @@ COLUMNS = [("client", 18, lambda r: r["name"]), ("ops/s", 9, lambda r: f"{r['ops
            ("p99 us", 9, lambda r: number(r["p99_us"], 0)), ("p99.9 us", 9, lambda r: number(r["p999_us"], 0)),
            ("allocs", 7, lambda r: number(r["allocs_per_op"], 1)), ("server", 7, lambda r: "-" if r["server_core"] is None else f"{r['server_core']:.0%}"),
            ("x ops", 6, lambda r: number(r["ops_ratio"], 2)), ("x CPU", 6, lambda r: number(r["cpu_ratio"], 2)),
-           ("x p50", 6, lambda r: number(r["p50_ratio"], 2))]
+           ("x p50", 6, lambda r: number(r["p50_ratio"], 2)), ("x p99", 6, lambda r: number(r["p99_ratio"], 2))]
 
 
 def number(value, digits):
@@ -208,9 +218,12 @@ def show(workload, rows):
         print(line([show_in(one) for _, _, show_in in COLUMNS]), flush=True)
 
 
-def workloads(options):
+def workloads(options, bench=None):
     if options.quick:
         return [Workload("get", 64, 100)]
+    if options.open_loop:
+        return [Workload(op, 0, size, options.rate or bench.half_rate(op, size)) for op in options.op or ["get"]
+                for size in options.value_bytes or [100]]
     every = [Workload(op, in_flight, size) for op in options.op or ["get", "put"] for size in options.value_bytes or [100, 10 * 1024, MIB]
              for in_flight in options.in_flight or [1, 16, 64, 256, 4096]]
     return [one for one in every if one.in_flight * one.value_bytes <= MOST_BYTES]
@@ -220,6 +233,8 @@ def arguments(words):
     parser = argparse.ArgumentParser(prog="./dev bench", description="Measures this client beside generated gRPC stubs and h2load.")
     parser.add_argument("build", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--quick", action="store_true", help="only get, 100 B, 64 in flight: less than a minute")
+    parser.add_argument("--open-loop", action="store_true", help="arrivals at a fixed rate, latency from when they were due")
+    parser.add_argument("--rate", type=float, metavar="N", help="of an open loop, per second (default: half of what the baseline does)")
     parser.add_argument("--micro", action="store_true", help="only the parts: hash, jump, shard_of, the session; no network")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows to FILE")
     parser.add_argument("--op", choices=["get", "put"], action="append")
@@ -251,7 +266,7 @@ def main(words):
         bench = Bench(options.build, folder, options.seconds, options.warm_up, options.rounds)
         if bench.h2load is None:
             print("skipped: h2load is not installed (package nghttp2-client)")
-        for workload in workloads(options):
+        for workload in workloads(options, bench):
             if workload.in_flight > MOST_THREADS:
                 print(f"\nskipped: raw-sync-stub would need {workload.in_flight} threads")
             found = bench.compare(workload)

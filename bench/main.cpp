@@ -1,6 +1,6 @@
 // One contestant in one workload, in a process of its own; bench.py runs it. Prints one JSON object.
 //
-// usage: contestant NAME get|put IN-FLIGHT VALUE-BYTES SHARDS PORT SERVER-PID WARM-UP-SECONDS SECONDS
+// usage: contestant NAME get|put IN-FLIGHT VALUE-BYTES SHARDS PORT SERVER-PID WARM-UP-SECONDS SECONDS RATE
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
@@ -22,14 +22,16 @@ bench::Workload workload_of(char** argument) {
   workload.server_pid = std::atoi(argument[5]);
   workload.warm_up = std::chrono::duration<double>{std::strtod(argument[6], nullptr)};
   workload.measured = std::chrono::duration<double>{std::strtod(argument[7], nullptr)};
+  workload.rate = std::strtod(argument[8], nullptr);
   return workload;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 10) {
-    std::fputs("usage: contestant NAME get|put IN-FLIGHT VALUE-BYTES SHARDS PORT SERVER-PID WARM-UP SECONDS\n", stderr);
+  if (argc != 11) {
+    std::fputs("usage: contestant NAME get|put IN-FLIGHT VALUE-BYTES SHARDS PORT SERVER-PID WARM-UP SECONDS RATE\n",
+               stderr);
     return 2;
   }
   const std::string_view name = argv[1];

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,11 +18,13 @@ using Clock = std::chrono::steady_clock;
 
 enum class Op { get, put };
 
-/// One closed loop: so many operations in flight, and each that ends starts the next one.
+/// A closed loop: so many operations in flight, and each that ends starts the next one. With a rate an open one: they
+/// arrive at that rate, whether the ones before have ended or not.
 struct Workload {
   Op op = Op::get;
   std::uint32_t in_flight = 1;
   std::size_t value_bytes = 100;
+  double rate = 0;  // per second; 0 = closed loop
   std::uint32_t shards = 64;
   std::string address;
   int server_pid = 0;
@@ -31,6 +34,24 @@ struct Workload {
 
 /// Keys in turn, the same for every contestant.
 [[nodiscard]] const std::string& next_key(std::size_t& turn);
+
+/// When operations of an open loop are due. Whoever asks once a millisecond starts those that are, and counts their
+/// latency from when they were.
+class Arrivals {
+ public:
+  explicit Arrivals(double rate) : interval_(1e9 / rate) {}
+  [[nodiscard]] std::optional<Clock::time_point> next(Clock::time_point now) {
+    const auto due = begin_ + std::chrono::nanoseconds{static_cast<std::int64_t>(count_ * interval_)};
+    if (due > now) return std::nullopt;
+    count_ += 1;
+    return due;
+  }
+
+ private:
+  Clock::time_point begin_ = Clock::now();
+  double interval_;
+  double count_ = 0;
+};
 
 /// What a contestant is measured with. A thread of its own lets time pass from the first operation's end on: warm up,
 /// measure, count allocations, stop.

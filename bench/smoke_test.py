@@ -31,8 +31,8 @@ def run(*words):
 
 
 class Smoke(unittest.TestCase):
-    def check(self, rows):
-        self.assertTrue(set(bench.PROGRAMS) <= {row["name"] for row in rows})
+    def check(self, rows, names=bench.PROGRAMS):
+        self.assertTrue(set(names) <= {row["name"] for row in rows})
         for row in rows:
             self.assertEqual(list(row)[:len(COLUMNS)], COLUMNS)
             self.assertGreater(row["ops_per_s"], 0, row)
@@ -54,6 +54,15 @@ class Smoke(unittest.TestCase):
         text, rows = run("--op", "put", "--in-flight", "4", "--value-bytes", "10240")
         self.check(rows)
         self.assertIn("write lanes lifted", text)
+
+    def test_open_loop(self):
+        """arrivals come at the rate that was asked for"""
+        text, rows = run("--open-loop", "--rate", "500", "--seconds", "0.5")
+        self.check(rows, ["norikv-grpc", "norikv-h2", bench.BASELINE])
+        self.assertIn("500 arrivals per second", text)
+        for row in rows:
+            self.assertGreater(row["ops_per_s"], 250, row)  # a busy machine lags
+            self.assertLess(row["ops_per_s"], 1000, row)
 
     def test_micro(self):
         """the parts are measured, and find the shards that the textbook finds"""

@@ -1,5 +1,6 @@
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
@@ -22,17 +23,49 @@ void check(const grpc::Status& status) {
   if (!status.ok()) give_up(status.error_message());
 }
 
+class Slot;
+
+/// Slots that are free, for an open loop.
+class Pool {
+ public:
+  template <class Make>
+  Slot& take(Make make) {
+    const std::lock_guard lock(mutex_);
+    if (spare_.empty()) {
+      all_.push_back(make());
+      return *all_.back();
+    }
+    Slot& slot = *spare_.back();
+    spare_.pop_back();
+    return slot;
+  }
+  void give_back(Slot& slot) {
+    const std::lock_guard lock(mutex_);
+    spare_.push_back(&slot);
+  }
+  [[nodiscard]] bool whole() {
+    const std::lock_guard lock(mutex_);
+    return spare_.size() == all_.size();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::shared_ptr<Slot>> all_;
+  std::vector<Slot*> spare_;
+};
+
 /// One operation in flight. Messages are kept from call to call.
 class Slot {
  public:
   Slot(const Workload& workload, Meter& meter, v1::Kv::Stub& stub, std::atomic<std::uint32_t>& running,
-       std::size_t turn)
+       std::size_t turn, Pool* pool = nullptr)
       : workload_(workload),
         meter_(meter),
         stub_(stub),
         running_(running),
         value_(workload.value_bytes, 'v'),
-        turn_(turn) {}
+        turn_(turn),
+        pool_(pool) {}
 
   void start(Clock::time_point now) {
     started_ = now;
@@ -52,7 +85,12 @@ class Slot {
     check(status);
     if (workload_.op == Op::get && found_.value().size() != value_.size()) give_up("another value");
     const auto now = Clock::now();
-    if (meter_.on_end(started_, now)) return start(now);
+    const bool more = meter_.on_end(started_, now);
+    if (pool_ != nullptr) {
+      if (!more) running_ = 0;
+      return pool_->give_back(*this);
+    }
+    if (more) return start(now);
     if (running_.fetch_sub(1) == 1) running_.notify_all();
   }
 
@@ -62,6 +100,7 @@ class Slot {
   std::atomic<std::uint32_t>& running_;
   const std::string value_;
   std::size_t turn_;
+  Pool* const pool_;
   Clock::time_point started_;
   std::optional<grpc::ClientContext> context_;
   v1::GetRequest get_;
@@ -94,10 +133,28 @@ void call_and_wait(const Workload& workload, Meter& meter, v1::Kv::Stub& stub, s
   }
 }
 
+/// `running` becomes 0 when the meter says stop.
+void run_open_loop(const Workload& workload, Meter& meter, v1::Kv::Stub& stub) {
+  std::atomic<std::uint32_t> running{1};
+  Pool pool;
+  std::size_t turn = 0;
+  Arrivals arrivals{workload.rate};
+  while (running != 0) {
+    std::this_thread::sleep_for(std::chrono::milliseconds{1});
+    const auto now = Clock::now();
+    while (const auto due = arrivals.next(now)) {
+      pool.take([&] { return std::make_shared<Slot>(workload, meter, stub, running, turn++, &pool); }).start(*due);
+    }
+  }
+  while (!pool.whole()) std::this_thread::sleep_for(std::chrono::milliseconds{1});
+  std::this_thread::sleep_for(std::chrono::milliseconds{20});
+}
+
 }  // namespace
 
 void run_callback_stub(const Workload& workload, Meter& meter) {
   const auto stub = stub_of(workload);
+  if (workload.rate > 0) return run_open_loop(workload, meter, *stub);
   std::atomic<std::uint32_t> running{workload.in_flight};
   std::vector<std::unique_ptr<Slot>> slots;
   for (std::uint32_t i = 0; i < workload.in_flight; ++i) {
