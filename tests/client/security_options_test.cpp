@@ -118,8 +118,8 @@ TEST_CASE("PEM data is taken from files as from texts") {
   folder.write("client.key", certificates().client.key);
   LoopFixture loop;
   Client client = made(create(loop.loop(), secured({.ca = {.file = folder.path("ca.pem")},
-                                                            .certificate = {.file = folder.path("client.pem")},
-                                                            .key = {.file = folder.path("client.key")}})));
+                                                    .certificate = {.file = folder.path("client.pem")},
+                                                    .key = {.file = folder.path("client.key")}})));
   client.close();
   CHECK(loop.run_until_idle());
 }
