@@ -83,9 +83,10 @@ RequestOp::Decision RequestOp::after(const Verdict& verdict, const Situation& si
   // A prober goes around all nodes before it pauses.
   const bool searches = probing || asks_around();
   const bool round_goes_on = searches && !situation.router.round_over(rotation, situation.now);
-  if (verdict.failure != Failure::unknown_level) dialects_refused_ = 0;
   const RetryOptions& retry = situation.retry;
   const Decision go_on{Kind::route, situation.now};
+  if (verdict.failure != Failure::unknown_level) std::erase(level_refused_by_, situation.node);
+  if (verdict.pause > Duration{0}) wishes_.push_back({situation.node, situation.now + verdict.pause});
 
   if (verdict.code == ErrorCode::unauthenticated && situation.had_token && !std::exchange(token_renewed_, true))
     return go_on;  // with another token; it waits for one if need be
@@ -97,7 +98,6 @@ RequestOp::Decision RequestOp::after(const Verdict& verdict, const Situation& si
       refused_by_.push_back(situation.node);
       if (situation.hinted) {
         ++hint_hops_;
-        follows_hint = true;
         return go_on;
       }
       ++refusals_;
@@ -124,7 +124,10 @@ RequestOp::Decision RequestOp::after(const Verdict& verdict, const Situation& si
       return wait(backoff, ambiguous_ - 1, std::max(settled, verdict.pause), situation);
     }
     case Failure::unknown_level:
-      if (request.consistency_text || ++dialects_refused_ == 2) return {};
+      // Each node has its own dialect: of two that are asked at once both may refuse the first one.
+      every_dialect_refused_ = std::ranges::find(level_refused_by_, situation.node) != level_refused_by_.end();
+      if (request.consistency_text || every_dialect_refused_) return {};
+      level_refused_by_.push_back(situation.node);
       return {Kind::repeat, situation.now};
     case Failure::permanent:
       // A probe that met a node which is no use at all asks the others, as long as they are.
@@ -141,16 +144,29 @@ RequestOp::Decision RequestOp::after(const Verdict& verdict, const Situation& si
 
 RequestOp::Decision RequestOp::wait(const Backoff& backoff, std::uint32_t retry, Duration at_least,
                                     const Situation& situation) {
-  refused_by_.clear();
-  hint_hops_ = 0;
   const TimePoint until = situation.now + std::max(backoff_delay(backoff, retry, situation.fraction), at_least);
   // A retry that the deadline can't fit is not waited for.
   if (until >= request.deadline) return {};
+  pauses_ = true;
   return {Kind::wait, until};
+}
+
+void RequestOp::pause_is_over() {
+  if (!std::exchange(pauses_, false)) return;
+  refused_by_.clear();
+  hint_hops_ = 0;
 }
 
 bool RequestOp::refused_by(std::size_t asked) const {
   return std::find(refused_by_.begin(), refused_by_.end(), asked) != refused_by_.end();
+}
+
+TimePoint RequestOp::not_before(std::size_t asked) const {
+  TimePoint latest{};
+  for (const Wish& wish : wishes_) {
+    if (wish.node == asked) latest = std::max(latest, wish.not_before);
+  }
+  return latest;
 }
 
 void RequestOp::record_attempt(const std::string& address, ErrorCode outcome, std::string_view detail,

@@ -103,7 +103,7 @@ class RequestOp {
   struct Decision {
     enum class Kind : std::uint8_t {
       route,   ///< Find a node: the leader, or wait for one.
-      repeat,  ///< Send to the same node at once.
+      repeat,  ///< Send to the node that answered, at once.
       wait,    ///< Wait until `until`, then route.
       finish,  ///< It is over: `error`.
     };
@@ -134,7 +134,7 @@ class RequestOp {
   [[nodiscard]] Error ended(ErrorCode code, std::string_view why) const;
 
   /// Whether the last node refused both names of the consistency level.
-  [[nodiscard]] bool every_dialect_refused() const { return dialects_refused_ == 2; }
+  [[nodiscard]] bool every_dialect_refused() const { return every_dialect_refused_; }
   /// Whether it takes a place in a lane: an operation that writes, or may come to do so.
   [[nodiscard]] bool uses_lane() const { return request.effect() == Effect::write; }
   /// What the attempt at hand does to the server.
@@ -158,9 +158,14 @@ class RequestOp {
     else if (id == second_call)
       second_call = CallId{};
   }
+  /// After a pause, if it has paused: everybody may have learned something meanwhile.
+  void pause_is_over();
   /// Whether the node has refused this operation since it last paused.
   [[nodiscard]] bool refused_by(std::size_t asked) const;
+  [[nodiscard]] const std::vector<std::size_t>& refusing() const { return refused_by_; }
   [[nodiscard]] std::uint32_t hint_hops() const { return hint_hops_; }
+  /// When the node may be asked again, as it has wished.
+  [[nodiscard]] TimePoint not_before(std::size_t asked) const;
 
   Request request;
   Callback callback;
@@ -179,7 +184,7 @@ class RequestOp {
   CallId call{};                      ///< The attempt on the wire, in phase `sent` ...
   CallId second_call{};               ///< ... and one beside it: of a search for a leader, or a hedged read.
   bool awaits_token = false;          ///< In phase `awaiting_token`.
-  bool follows_hint = false;          ///< The next node is one that another node named.
+  std::optional<std::size_t> hinted;  ///< The node that one which refused has named, until it is asked.
   AttemptReason reason{};             ///< Why the next attempt is made.
   std::uint32_t launched = 0;         ///< Attempts so far, those on the wire included.
   std::optional<std::size_t> queued_at;    ///< The node whose requests it waits behind.
@@ -202,9 +207,16 @@ class RequestOp {
   bool shard_exists_ = false;  // says a node that refused
   std::uint32_t unreachable_ = 0;
   std::uint32_t ambiguous_ = 0;
-  std::uint32_t dialects_refused_ = 0;   // in a row, which is by one node
-  std::uint32_t hint_hops_ = 0;          // since the last pause
-  std::vector<std::size_t> refused_by_;  // since the last pause
+  bool every_dialect_refused_ = false;
+  bool pauses_ = false;                        // it waits, or is to wait, for a back-off
+  std::vector<std::size_t> level_refused_by_;  // nodes that do not know the level in one dialect
+  std::uint32_t hint_hops_ = 0;                // since the last pause
+  std::vector<std::size_t> refused_by_;        // since the last pause
+  struct Wish {
+    std::size_t node = 0;
+    TimePoint not_before{};
+  };
+  std::vector<Wish> wishes_;  // of nodes that ask for time
   Verdict last_verdict_;
 };
 

@@ -239,7 +239,10 @@ void Session::on_timer(const TimerToken& token, TimePoint now) {
     case TimerKind::operation_deadline:
       return run_out_of_time(OpId{token.subject}, now);
     case TimerKind::operation_wake:
-      if (RequestOp* op = find(OpId{token.subject})) route(*op, now);
+      if (RequestOp* op = find(OpId{token.subject})) {
+        op->pause_is_over();
+        route(*op, now);
+      }
       return;
     case TimerKind::lane:
       return start_from_lane(static_cast<std::uint32_t>(token.subject), now);
@@ -247,7 +250,7 @@ void Session::on_timer(const TimerToken& token, TimePoint now) {
       if (RequestOp* op = find(OpId{token.subject})) send_second(*op, now);
       return;
     case TimerKind::moved_leader:
-      return give_up_moved(CallId{token.subject});
+      return give_up_moved(CallId{token.subject}, now);
     case TimerKind::node_slot:
       return start_queued(token.subject, now);
     case TimerKind::watch:

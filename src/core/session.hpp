@@ -227,7 +227,9 @@ class Session {
   // session_routing.cpp: from an operation to a request
   void route(RequestOp& op, TimePoint now);
   void send(RequestOp& op, std::size_t node, TimePoint now);
+  [[nodiscard]] bool asks(const RequestOp& op, std::size_t node) const;
   void launch(RequestOp& op, std::size_t node, AttemptReason reason, TimePoint now);
+  void pause(RequestOp& op, TimePoint until);
   void schedule_second(RequestOp& op, TimePoint now);
   void send_second(RequestOp& op, TimePoint now);
   [[nodiscard]] bool has_place(const Node& node) const;
@@ -235,7 +237,8 @@ class Session {
   void leave_queue(RequestOp& op);
   void reroute_queued(const ClusterState::Change& change, TimePoint now);
   void watch_moved_calls(const ClusterState::Change& change, TimePoint now);
-  void give_up_moved(CallId id);
+  void watch_moved_call(CallId id, TimePoint now);
+  void give_up_moved(CallId id, TimePoint now);
   void make_ghost(RequestOp& op, CallId id);
 
   // session_discovery.cpp: the search for a leader
@@ -248,7 +251,7 @@ class Session {
 
   // session_replies.cpp: what an answer means
   void take_reply(RequestOp& op, const CallRecord& call, Reply& reply, TimePoint now);
-  void carry_out(RequestOp& op, const RequestOp::Decision& decision, TimePoint now);
+  void carry_out(RequestOp& op, const CallRecord& call, const RequestOp::Decision& decision, TimePoint now);
   void wait_until(RequestOp& op, TimePoint until, TimePoint now);
   void on_success(RequestOp& op, const CallRecord& call, Success success, TimePoint now);
   void on_failure(RequestOp& op, const CallRecord& call, const Verdict& verdict, const Metadata& metadata,

@@ -43,6 +43,7 @@ void Session::start_probe(std::uint32_t shard, TimePoint now) {
     op.awaits_leader = false;
     discovery.prober = op.request.id;
     op.probing = true;
+    for (const std::size_t node : op.refusing()) router_.count_in(node, op.rotation, now);
     return route(op, now);
   }
   const auto writer = std::find_if(discovery.waiters.begin(), discovery.waiters.end(),

@@ -143,6 +143,7 @@ void Session::on_failure(RequestOp& op, const CallRecord& call, const Verdict& v
   if (observed()) observe_attempt_end(op, call, verdict.code, now);
   record_attempt(op, call, verdict.code, util::one_line(verdict.detail), now);
   const std::optional<std::size_t> hint = usable_hint(op, call, verdict, metadata);
+  op.hinted = hint;
   RequestOp::Situation situation{options_.retry, router_, call.node};
   situation.hinted = hint.has_value();
   situation.moved = call.given_up;
@@ -168,7 +169,8 @@ void Session::on_failure(RequestOp& op, const CallRecord& call, const Verdict& v
   const CallId other_call = op.call;
   learn_from_failure(op, call, verdict, hint, decision, now);
   // What was learned may have ended this operation (a probe whose question is answered) or sent it on its way.
-  if (RequestOp* still = find(id); still != nullptr && still->call == other_call) carry_out(*still, decision, now);
+  if (RequestOp* still = find(id); still != nullptr && still->call == other_call)
+    carry_out(*still, call, decision, now);
 }
 
 void Session::record_attempt(RequestOp& op, const CallRecord& call, ErrorCode code, std::string_view detail,
@@ -186,7 +188,7 @@ std::optional<std::size_t> Session::usable_hint(const RequestOp& op, const CallR
   const std::int32_t hinted = cluster_.find(verdict.leader.empty() ? leader_hint(metadata) : verdict.leader);
   if (hinted < 0) return std::nullopt;
   const auto node = static_cast<std::size_t>(hinted);
-  if (node == call.node || op.refused_by(node)) return std::nullopt;
+  if (node == call.node || op.refused_by(node) || asks(op, node)) return std::nullopt;
   return node;
 }
 
@@ -246,14 +248,14 @@ void Session::count_node_failure(std::size_t node, TimePoint now) {
   if (observable) count_breaker(node);
 }
 
-void Session::carry_out(RequestOp& op, const RequestOp::Decision& decision, TimePoint now) {
+void Session::carry_out(RequestOp& op, const CallRecord& call, const RequestOp::Decision& decision, TimePoint now) {
   // A hedge that failed leaves the answer to the other request; a search goes on beside it.
   if (op.on_wire() && (!op.probing || decision.kind == RequestOp::Decision::Kind::finish)) return;
   switch (decision.kind) {
     case RequestOp::Decision::Kind::route:
       return route(op, now);
     case RequestOp::Decision::Kind::repeat:
-      return send(op, *op.node, now);
+      return send(op, call.node, now);
     case RequestOp::Decision::Kind::wait:
       return wait_until(op, decision.until, now);
     case RequestOp::Decision::Kind::finish:
@@ -270,9 +272,7 @@ void Session::wait_until(RequestOp& op, TimePoint until, TimePoint now) {
       until = std::min(allowed, latest);
     }
   }
-  if (!op.on_wire()) op.phase = Phase::backing_off;
-  timers_.cancel(op.wake_timer);
-  op.wake_timer = timers_.schedule(until, {TimerKind::operation_wake, static_cast<std::uint64_t>(op.request.id)});
+  pause(op, until);
 }
 
 void Session::detect_collision(const RequestOp& op, const CallRecord& call, Version version, TimePoint now) {

@@ -13,17 +13,24 @@ void Session::route(RequestOp& op, TimePoint now) {
   if (!may_send(now)) return await_token(op, now);
   const std::uint32_t shard = op.request.shard;
   const std::optional<std::size_t> leader = router_.leader(shard);
-  const bool follows_hint = std::exchange(op.follows_hint, false);
   std::optional<std::size_t> preferred = std::exchange(op.prefer, std::nullopt);
   if (preferred && !cluster_.present(*preferred)) preferred.reset();
   // A repeated write goes where its idempotency key may be known, past a new leader even.
   if (preferred && op.effect() == Effect::write) return send(op, *preferred, now);
-  // A leader that is only hinted at is tried by those who got the hint and by the search, not by everybody.
-  const bool may_try = op.probing || follows_hint || !op.wants_leader || cluster_.leader_is_confirmed(shard);
-  if (leader && may_try) return send(op, *leader, now);
+  if (leader && cluster_.leader_is_confirmed(shard)) return send(op, *leader, now);
+  // A leader that is only hinted at is tried by those who got the hint and by the search, not by everybody; and not by
+  // those whom it has just refused.
+  if (op.hinted && cluster_.present(*op.hinted)) return send(op, *op.hinted, now);
+  const bool may_try = op.probing || !op.wants_leader;
+  if (leader && may_try && !op.refused_by(*leader) && !asks(op, *leader)) return send(op, *leader, now);
   if (preferred) return send(op, *preferred, now);
-  if (op.probing || !op.wants_leader) return send(op, router_.next(shard, op.rotation, now), now);
-  await_leader(op, now);
+  if (!may_try) return await_leader(op, now);
+  send(op, router_.next(shard, op.rotation, now), now);
+}
+
+bool Session::asks(const RequestOp& op, std::size_t node) const {
+  const auto at = [&](CallId call) { return call != CallId{} && calls_.at(call).node == node; };
+  return at(op.call) || at(op.second_call);
 }
 
 void Session::send(RequestOp& op, std::size_t node, TimePoint now) {
@@ -31,16 +38,13 @@ void Session::send(RequestOp& op, std::size_t node, TimePoint now) {
   // Out of time: its timer is due and ends it. Not done here, where it would start the next one's probe, and so on down
   // the queue.
   if (request.deadline <= now) return;
+  if (asks(op, node)) return;  // the answer to come says how to go on
   if (!may_send(now)) return await_token(op, now);
   leave_queue(op);  // it waits for one node at a time: a search that goes on may have waited for another one
   const bool writes = op.effect() == Effect::write;
-  if (writes) {
-    if (const TimePoint at = lanes_.next_send(request.lane()); now < at) {
-      op.phase = Phase::backing_off;
-      op.wake_timer = timers_.schedule(at, {TimerKind::operation_wake, static_cast<std::uint64_t>(request.id)});
-      return;
-    }
-  }
+  TimePoint earliest = op.not_before(node);
+  if (writes) earliest = std::max(earliest, lanes_.next_send(request.lane()));
+  if (now < earliest) return pause(op, earliest);
   const bool has_turn = op.has_turn_at == node || nodes_[node].queue.empty();
   if (!has_turn || !has_place(nodes_[node])) {
     op.phase = Phase::queued;
@@ -52,6 +56,12 @@ void Session::send(RequestOp& op, std::size_t node, TimePoint now) {
   if (writes) lanes_.sent(request.lane(), now);
   launch(op, node, std::exchange(op.reason, AttemptReason::first), now);
   schedule_second(op, now);
+}
+
+void Session::pause(RequestOp& op, TimePoint until) {
+  if (!op.on_wire()) op.phase = Phase::backing_off;
+  timers_.cancel(op.wake_timer);
+  op.wake_timer = timers_.schedule(until, {TimerKind::operation_wake, static_cast<std::uint64_t>(op.request.id)});
 }
 
 void Session::launch(RequestOp& op, std::size_t node, AttemptReason reason, TimePoint now) {
@@ -73,10 +83,13 @@ void Session::launch(RequestOp& op, std::size_t node, AttemptReason reason, Time
     call.metadata.emplace_back("traceparent", request.trace->traceparent);
     if (!request.trace->tracestate.empty()) call.metadata.emplace_back("tracestate", request.trace->tracestate);
   }
-  if (op.asks_around()) router_.count_in(node, op.rotation, now);
+  // A hint after the last node of a round begins no new one.
+  const bool in_round = op.rotation.asked.empty() || !router_.round_over(op.rotation, now);
+  if (op.asks_around() || (op.probing && in_round)) router_.count_in(node, op.rotation, now);
   const std::uint64_t token = add_token(call.metadata, now);
   op.phase = Phase::sent;
   op.node = node;
+  op.hinted.reset();
   op.add_call(call.id);
   const CallRecord& record =
       calls_
@@ -108,15 +121,14 @@ void Session::schedule_second(RequestOp& op, TimePoint now) {
 
 void Session::send_second(RequestOp& op, TimePoint now) {
   if (!op.on_wire() || op.twice_on_wire() || op.request.deadline <= now || !may_send(now)) return;
-  const std::size_t first = *op.node;
   if (op.probing) {
     const std::size_t node = router_.next(op.request.shard, op.rotation, now);
-    if (node == first || !has_place(nodes_[node])) return;
+    if (asks(op, node) || !has_place(nodes_[node]) || now < op.not_before(node)) return;
     counters_.joined_probes.add();
     return launch(op, node, AttemptReason::joined, now);
   }
-  const std::optional<std::size_t> node = router_.other_replica(op.request.shard, first, now);
-  if (!node || !has_place(nodes_[*node]) || !budget_.try_take(now)) return;
+  const std::optional<std::size_t> node = router_.other_replica(op.request.shard, *op.node, now);
+  if (!node || !has_place(nodes_[*node]) || now < op.not_before(*node) || !budget_.try_take(now)) return;
   counters_.hedges.add();
   launch(op, *node, AttemptReason::hedge, now);
 }
@@ -187,19 +199,24 @@ void Session::watch_moved_calls(const ClusterState::Change& change, TimePoint no
   for (auto& [id, call] : calls_) {
     if (!call.operation || call.given_up || !moved.contains(call.shard)) continue;
     timers_.cancel(call.moved_timer);
-    if (cluster_.leader(call.shard) == static_cast<std::int32_t>(call.node)) continue;
-    call.moved_timer = timers_.schedule(now + options_.retry.moved_patience,
-                                        {TimerKind::moved_leader, static_cast<std::uint64_t>(id)});
+    if (cluster_.leader(call.shard) != static_cast<std::int32_t>(call.node)) watch_moved_call(id, now);
   }
 }
 
-void Session::give_up_moved(CallId id) {
+void Session::watch_moved_call(CallId id, TimePoint now) {
+  calls_.at(id).moved_timer =
+      timers_.schedule(now + options_.retry.moved_patience, {TimerKind::moved_leader, static_cast<std::uint64_t>(id)});
+}
+
+void Session::give_up_moved(CallId id, TimePoint now) {
   const auto found = calls_.find(id);
   if (found == calls_.end() || !found->second.operation) return;
   const RequestOp& op = *find(*found->second.operation);
   const std::int32_t leader = cluster_.leader(found->second.shard);
   const bool moved = leader >= 0 && leader != static_cast<std::int32_t>(found->second.node);
-  if (!moved || !op.repeatable() || !op.wants_leader || op.twice_on_wire()) return;
+  if (!moved || !op.repeatable() || !op.wants_leader) return;
+  if (op.twice_on_wire())
+    return watch_moved_call(id, now);  // the other one may bring the answer, or leave it to this one
   counters_.moved_attempts.add();
   found->second.given_up = true;  // the operation goes on when it has come home
   actions_.emplace_back(CancelCall{id});
