@@ -25,6 +25,12 @@ std::string outcome(const OperationRecord& succeeded) {
   return succeeded.seen == missing ? "ok, missing" : "ok, " + text_of(succeeded.seen);
 }
 
+std::string text_of(const core::Metadata& metadata) {
+  std::string text;
+  for (const auto& [key, value] : metadata) text += " " + key + "=" + value;
+  return text;
+}
+
 std::uint64_t number(core::CallId id) { return static_cast<std::uint64_t>(id); }
 
 }  // namespace
@@ -225,8 +231,8 @@ void Host::close(Duration grace) {
 
 void Host::on_reply(core::Reply reply) {
   post([this, reply = std::move(reply)]() mutable {
-    trace_("client {}: call {} is answered: status {} {}{}", index_, number(reply.id), reply.status, reply.message,
-           reply.sent == core::Sent::unknown ? "" : " (not carried out)");
+    trace_("client {}: call {} is answered: status {} {}{}{}", index_, number(reply.id), reply.status, reply.message,
+           text_of(reply.metadata), reply.sent == core::Sent::unknown ? "" : " (not carried out)");
     judge_.replied(reply);
     session_.on_reply(std::move(reply), agenda_.now());
   });
@@ -272,6 +278,15 @@ void Host::input(const std::function<void()>& change) {
     actions_.push_back({std::move(action), operation});
   }
   judge_.believes(*before, *session_.cluster());
+  if (trace_.on()) trace_beliefs(*before, *session_.cluster());
+}
+
+void Host::trace_beliefs(const ClusterView& before, const ClusterView& after) {
+  for (std::uint32_t shard = 0; shard < after.shards.size(); ++shard) {
+    const ShardView& is = after.shards[shard];
+    if (is.leader == before.shards[shard].leader && is.source == before.shards[shard].source) continue;
+    trace_("client {}: believes that node {} leads shard {} ({})", index_, is.leader, shard, to_string(is.source));
+  }
 }
 
 void Host::wake(TimePoint at) {

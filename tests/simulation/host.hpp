@@ -72,6 +72,7 @@ class Host final : private NetworkSink {
   void enter(std::function<void()> input);
   void post(std::function<void()> input);
   void input(const std::function<void()>& change);
+  void trace_beliefs(const ClusterView& before, const ClusterView& after);
   void wake(TimePoint at);
   void turn();
   void carry_out();

@@ -121,6 +121,7 @@ void Judge::warning(const WarningEvent& event) {
 
 void Judge::after_turn(core::Session& session) {
   if (!session.deliveries().empty()) return;  // more turns follow at once
+  check_moved();
   for (const std::uint64_t number : pending_) {
     const OperationRecord& operation = operations_[number];
     if (operation.deadline <= agenda_.now()) fail("late", operation, "its deadline is over and it was not called back");

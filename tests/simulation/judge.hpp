@@ -69,6 +69,7 @@ class Judge {
     std::uint32_t shard = 0;
     bool searches = false;  // for a leader that is not known
     bool given_up = false;
+    std::optional<TimePoint> moved;  // since when another node is believed to lead the shard
   };
 
   // judge_wire.cpp: what a call that starts must keep
@@ -80,20 +81,20 @@ class Judge {
   };
   void check_budget(const OperationRecord& operation, const core::Call& call) const;
   void check_repeat(const OperationRecord& operation, std::size_t node) const;
+  void check_beside(const OperationRecord& operation, std::size_t node) const;
   void check_settled(const OperationRecord& operation) const;
   void check_lane(const OperationRecord& operation);
   void check_order(const OperationRecord& operation) const;
   void check_route(const OperationRecord& operation, std::size_t node, const Belief& belief) const;
   void check_hops(const OperationRecord& operation, std::size_t node, const Belief& belief) const;
   void check_single_search(std::uint32_t shard) const;
+  void check_moved() const;
   [[nodiscard]] bool repeats_where_it_was(const OperationRecord& operation, std::size_t node) const;
+  [[nodiscard]] bool follows_hint(const OperationRecord& operation, std::size_t node) const;
   [[nodiscard]] bool needs_leader(const OperationRecord& operation) const;
 
-  // Requests that look for one shard's leader at once: one, one beside it, and one that repeats what it had asked when
-  // the leader was known.
-  static constexpr std::ptrdiff_t max_searches = 3;
-  // Hints that are followed without a pause.
-  static constexpr std::size_t max_hint_hops = 4;
+  // Requests that look for one shard's leader at once: one, and one beside it.
+  static constexpr std::ptrdiff_t max_searches = 2;
 
   // judge_end.cpp: what an operation that ends must keep
   void check_end(const OperationRecord& operation) const;

@@ -12,7 +12,7 @@ using Class = Meaning::Class;
 // The attempt whose answer came last; of two at once that need not be the one that started last.
 const AttemptRecord& last_answered(const OperationRecord& operation) {
   return *std::max_element(operation.attempts.begin(), operation.attempts.end(),
-                           [](const AttemptRecord& a, const AttemptRecord& b) { return a.ended < b.ended; });
+                           [](const AttemptRecord& a, const AttemptRecord& b) { return a.answered < b.answered; });
 }
 
 bool ended_by_attempt(const OperationRecord& operation) {

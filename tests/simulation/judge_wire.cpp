@@ -53,6 +53,7 @@ OperationRecord* Judge::started(const core::Call& call, std::size_t node, const 
                       after.shards[operation.shard].source};
   check_budget(operation, call);
   check_repeat(operation, node);
+  check_beside(operation, node);
   check_route(operation, node, belief);
   check_hops(operation, node, belief);
   if (operation.is_write()) {
@@ -60,10 +61,8 @@ OperationRecord* Judge::started(const core::Call& call, std::size_t node, const 
     check_lane(operation);
   }
   // Whoever was told who leads goes there at once; all others wait for the search.
-  const bool follows_hint = belief.source == LeaderSource::hint && belief.after == static_cast<std::int32_t>(node) &&
-                            !operation.attempts.empty() && operation.attempts.back().ended == agenda_.now();
-  entry.searches =
-      needs_leader(operation) && !belief.known() && !repeats_where_it_was(operation, node) && !follows_hint;
+  entry.searches = needs_leader(operation) && !belief.known() && !repeats_where_it_was(operation, node) &&
+                   !follows_hint(operation, node);
   if (entry.searches) check_single_search(operation.shard);
 
   AttemptRecord attempt;
@@ -71,6 +70,7 @@ OperationRecord* Judge::started(const core::Call& call, std::size_t node, const 
   attempt.method = call.method;
   attempt.node = node;
   attempt.started = agenda_.now();
+  attempt.sent = agenda_.stamp();
   attempt.searches = needs_leader(operation) && !belief.known();
   if (operation.is_write()) {
     attempt.fate = std::make_shared<testing::WriteFate>();
@@ -98,6 +98,24 @@ void Judge::believes(const ClusterView& before, const ClusterView& view) {
   for (auto& [id, entry] : on_wire_) {
     const ShardView& shard = view.shards[entry.shard];
     if (Belief{shard.leader, shard.leader, shard.source}.known()) entry.searches = false;
+    const bool elsewhere = shard.leader >= 0 && shard.leader != static_cast<std::int32_t>(entry.node);
+    if (!elsewhere)
+      entry.moved.reset();
+    else if (before.shards[entry.shard].leader != shard.leader)
+      entry.moved = agenda_.now();
+  }
+}
+
+// What can be repeated is not left for long with a node that lost its shard.
+void Judge::check_moved() const {
+  for (const auto& [id, entry] : on_wire_) {
+    const OperationRecord* const operation = entry.operation;
+    if (!entry.moved || entry.given_up || operation == nullptr || !operation->pending()) continue;
+    const auto waits = [](const AttemptRecord& attempt) { return !attempt.ended; };
+    const bool repeatable = !operation->is_write() || operation->has_idempotency_key;
+    if (!repeatable || !needs_leader(*operation) || std::ranges::count_if(operation->attempts, waits) > 1) continue;
+    if (*entry.moved + scenario_.options.retry.moved_patience < agenda_.now())
+      fail("moved", *operation, "it still waits for " + address_of_node(entry.node) + ", which has lost its shard");
   }
 }
 
@@ -114,7 +132,12 @@ void Judge::replied(const core::Reply& reply) {
   if (entry.operation == nullptr) return;
   AttemptRecord& attempt = entry.operation->attempts[entry.attempt];
   attempt.ended = agenda_.now();
+  attempt.answered = agenda_.stamp();
   attempt.meaning = meaning_of(reply, entry.method);
+  // What goes on alone from here on may still be answered in time.
+  for (auto& [id, beside] : on_wire_) {
+    if (beside.operation == entry.operation && beside.moved) beside.moved = agenda_.now();
+  }
 }
 
 bool Judge::needs_leader(const OperationRecord& operation) const {
@@ -124,10 +147,19 @@ bool Judge::needs_leader(const OperationRecord& operation) const {
 // An idempotency key is known on one server: after an unknown outcome that one is asked first, whoever leads. And a
 // level is asked for in another dialect of the node that did not know it in the first.
 bool Judge::repeats_where_it_was(const OperationRecord& operation, std::size_t node) const {
-  if (operation.attempts.empty()) return false;
-  const AttemptRecord& last = operation.attempts.back();
-  return last.node == node && (last.meaning.kind == Class::ambiguous || last.meaning.kind == Class::throttled ||
-                               last.meaning.kind == Class::unknown_level);
+  const auto last = std::find_if(operation.attempts.rbegin(), operation.attempts.rend(),
+                                 [node](const AttemptRecord& attempt) { return attempt.node == node; });
+  if (last == operation.attempts.rend() || !last->ended) return false;
+  const Class kind = last->meaning.kind;
+  return kind == Class::ambiguous || kind == Class::throttled || kind == Class::unknown_level;
+}
+
+// Whether the node that refused the operation last named this one. (It may have had to wait for a place there.)
+bool Judge::follows_hint(const OperationRecord& operation, std::size_t node) const {
+  const auto last = std::max_element(operation.attempts.begin(), operation.attempts.end(),
+                                     [](const auto& a, const auto& b) { return a.answered < b.answered; });
+  return last != operation.attempts.end() &&
+         (last->meaning.leader == address_of_node(node) || last->meaning.leader == testing::node_id(node));
 }
 
 void Judge::check_budget(const OperationRecord& operation, const core::Call& call) const {
@@ -147,9 +179,7 @@ void Judge::check_repeat(const OperationRecord& operation, std::size_t node) con
   if (operation.is_write()) check_settled(operation);
   const AttemptRecord& last = operation.attempts.back();
   if (!last.ended) return;
-  // (A read that searches for its leader asks other nodes meanwhile, and may come back when it knows more.)
-  const bool may_search = !operation.is_write() && needs_leader(operation);
-  if (!may_search && last.node == node && now < *last.ended + last.meaning.pause)
+  if (last.node == node && now < *last.ended + last.meaning.pause)
     fail("pushback", operation, "it comes back to " + address_of_node(node) + ", which asked for a longer pause");
   if (last.meaning.kind == Class::success) fail("attempt-after-end", operation, "it is repeated after a success");
   // Of two requests at once the other one may still bring an answer.
@@ -163,6 +193,25 @@ void Judge::check_repeat(const OperationRecord& operation, std::size_t node) con
     if (earlier.meaning.kind == Class::unknown_level && earlier.node == last.node && last.node == node)
       fail("dialect", operation, "it is repeated in a dialect that the node has refused");
   }
+}
+
+// A second request beside the first one goes to another node, and not before its time.
+void Judge::check_beside(const OperationRecord& operation, std::size_t node) const {
+  const RetryOptions& retry = scenario_.options.retry;
+  const Duration least =
+      retry.hedge_after > Duration{0} ? std::min(retry.hedge_after, retry.join_probe_after) : retry.join_probe_after;
+  const auto on_wire = [](const AttemptRecord& attempt) { return !attempt.ended; };
+  const auto first = std::ranges::find_if(operation.attempts, on_wire);
+  if (first == operation.attempts.end()) return;
+  if (std::ranges::count_if(operation.attempts, on_wire) > 1)
+    fail("beside", operation, "a third request starts beside two");
+  if (first->node == node) fail("beside", operation, "it asks " + address_of_node(node) + " twice at once");
+  // (Once there were two, the next one after either goes on at once.)
+  for (std::size_t i = 1; i < operation.attempts.size(); ++i) {
+    const AttemptRecord& earlier = operation.attempts[i - 1];
+    if (!earlier.ended || *earlier.ended > operation.attempts[i].started) return;
+  }
+  if (agenda_.now() < first->started + least) fail("beside", operation, "a second request starts too early");
 }
 
 // No write goes out again while an earlier request of it may still be carried out.
@@ -222,20 +271,22 @@ void Judge::check_route(const OperationRecord& operation, std::size_t node, cons
 
 // A chain of nodes that send it on to each other does not come back to one that refused it.
 void Judge::check_hops(const OperationRecord& operation, std::size_t node, const Belief& belief) const {
-  // Of two requests at once each has its own way.
-  for (std::size_t i = 1; i < operation.attempts.size(); ++i) {
-    const AttemptRecord& earlier = operation.attempts[i - 1];
-    if (!earlier.ended || *earlier.ended > operation.attempts[i].started) return;
-  }
   TimePoint start = agenda_.now();
+  std::size_t next = node;
+  bool unknown = !belief.known();
   std::size_t hops = 0;
   for (auto attempt = operation.attempts.rbegin(); attempt != operation.attempts.rend(); ++attempt) {
     if (!attempt->ended || *attempt->ended != start || attempt->meaning.kind != Class::not_leader) return;
     if (attempt->node == node && scenario_.cluster.nodes > 1 && belief.source == LeaderSource::hint)
       fail("hint-loop", operation, "a hint leads back to " + address_of_node(node) + ", which has just refused");
-    if (++hops > scenario_.cluster.nodes + max_hint_hops + 2)
+    const bool hop = attempt->meaning.leader == address_of_node(next) ||
+                     attempt->meaning.leader == testing::node_id(static_cast<testing::NodeIndex>(next));
+    // (A search, or a leader that is known by now, may lead to the node that was named by chance.)
+    if (hop && unknown && operation.is_write() && ++hops > scenario_.options.retry.max_hint_hops)
       fail("hint-loop", operation, "it is sent on and on without a pause");
     start = attempt->started;
+    next = attempt->node;
+    unknown = attempt->searches;
   }
 }
 

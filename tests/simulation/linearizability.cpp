@@ -99,6 +99,7 @@ class Search {
       ++unplaced_;
     }
     std::stable_sort(order.begin(), order.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    sort_choices(order);
     begin_of_.resize(history.size());
     end_of_.resize(history.size(), 0);
     for (const auto& [place, event] : order) {
@@ -134,6 +135,27 @@ class Search {
     bool begins = false;
     std::size_t previous = 0, next = 0;  // 0 = the head of the list, which stands for its end too
   };
+
+  // Of several that begin before anything else ends, the one whose time is up first is tried first: it, or a reader of
+  // what it wrote. That finds an order soon, if there is one.
+  void sort_choices(std::vector<std::pair<std::uint64_t, Event>>& order) const {
+    std::vector<std::uint64_t> urgent(history_.size());
+    for (std::size_t i = 0; i < history_.size(); ++i) {
+      urgent[i] = history_[i].end;
+      if (!writes(history_[i])) continue;
+      for (const Access& reader : history_) {
+        if (sees(reader, history_[i].value)) urgent[i] = std::min(urgent[i], reader.end);
+      }
+    }
+    for (auto run = order.begin(); run != order.end();) {
+      const auto begins = [](const auto& each) { return each.second.begins; };
+      const auto from = std::find_if(run, order.end(), begins);
+      run = std::find_if_not(from, order.end(), begins);
+      std::stable_sort(from, run,
+                       [&](const auto& a, const auto& b) { return urgent[a.second.access] < urgent[b.second.access]; });
+    }
+  }
+
   struct Placed {
     std::size_t access = 0;
     Value value_before = missing;

@@ -77,6 +77,13 @@ Duration pushback(const core::Metadata& metadata) {
   return Duration{0};
 }
 
+std::string leader_hint(const core::Metadata& metadata) {
+  for (const auto& [key, value] : metadata) {
+    if (key == "leader-hint" || key == "x-norikv-leader") return value.substr(0, value.rfind("-shard"));
+  }
+  return {};
+}
+
 }  // namespace
 
 Meaning meaning_of(const core::Reply& reply, wire::Method method) {
@@ -90,6 +97,7 @@ Meaning meaning_of(const core::Reply& reply, wire::Method method) {
     meaning = of_status(reply, read);
   }
   if (read) meaning.definite = true;
+  if (meaning.kind == Class::not_leader) meaning.leader = leader_hint(reply.metadata);
   if (meaning.kind != Class::success) meaning.pause = pushback(reply.metadata);
   return meaning;
 }

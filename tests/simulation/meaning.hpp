@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include <norikv/error.hpp>
 
@@ -24,6 +25,7 @@ struct Meaning {
   ErrorCode code{};
   bool definite = true;  ///< For a write: it is known whether it was applied.
   Duration pause{0};     ///< The server asks to stay away so long.
+  std::string leader{};  ///< Who leads, says a node that does not: an address or an id.
 
   [[nodiscard]] bool success() const { return kind == Class::success; }
 };

@@ -24,7 +24,9 @@ struct AttemptRecord {
   wire::Method method{};
   std::size_t node = 0;
   TimePoint started{};
+  std::uint64_t sent = 0;          ///< Its place among everything that happened.
   std::optional<TimePoint> ended;  ///< When the client was told.
+  std::uint64_t answered = 0;      ///< The answer's place.
   Meaning meaning;
   bool given_up = false;  ///< The client cancelled it.
   bool searches = false;  ///< It asked for a leader that the client did not know.
