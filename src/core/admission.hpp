@@ -38,11 +38,15 @@ class Admission {
 
   /// [any thread] Takes a place for an operation of so many bytes. An error: nothing was taken.
   [[nodiscard]] tl::expected<Ticket, Full> try_admit(std::size_t bytes, std::uint32_t shard) {
-    if (bytes > largest_.load(std::memory_order_relaxed)) largest_.store(bytes, std::memory_order_relaxed);
-    Ticket ticket{bytes, leaders_.leader(shard), false};
+    // The only node there is has all of the client, and no part of it.
+    const std::int32_t node = several_nodes_.load(std::memory_order_relaxed) ? leaders_.leader(shard) : -1;
+    Ticket ticket{bytes, node, false};
     if (ticket.node >= 0 && !try_take_share(ticket)) return tl::make_unexpected(Full::node);
     const bool place = ticket.beyond || operations_.fetch_add(1, std::memory_order_relaxed) < limits_.operations;
-    if (place && bytes_.fetch_add(bytes, std::memory_order_relaxed) + bytes <= limits_.bytes) return ticket;
+    if (place && bytes_.fetch_add(bytes, std::memory_order_relaxed) + bytes <= limits_.bytes) {
+      if (bytes > largest_.load(std::memory_order_relaxed)) largest_.store(bytes, std::memory_order_relaxed);
+      return ticket;
+    }
     if (place) bytes_.fetch_sub(bytes, std::memory_order_relaxed);
     if (!ticket.beyond) operations_.fetch_sub(1, std::memory_order_relaxed);
     if (ticket.node >= 0) give_share_back(ticket);
@@ -120,8 +124,7 @@ class Admission {
     const std::size_t bytes = taken.bytes.fetch_add(ticket.bytes, std::memory_order_relaxed) + ticket.bytes;
     ticket.beyond = before >= limits_.in_flight_per_node;
     const bool too_many = ticket.beyond && before - limits_.in_flight_per_node >= limits_.queued_per_node;
-    const bool too_large =
-        several_nodes_.load(std::memory_order_relaxed) && before > 0 && bytes > limits_.bytes - limits_.bytes / 2;
+    const bool too_large = before > 0 && bytes > limits_.bytes - limits_.bytes / 2;
     if (!too_many && !too_large) return true;
     give_share_back(ticket);
     return false;

@@ -31,7 +31,9 @@ class RetryBudget {
     return true;
   }
   /// Gives a token back: the cluster works.
-  void on_success() { full_at_ -= interval_; }
+  void on_success(TimePoint now) {
+    if (full_at_ > now) full_at_ -= interval_;
+  }
 
  private:
   Duration interval_;  // between tokens; 0 = unlimited

@@ -54,7 +54,7 @@ void Session::submit(Request request, Callback callback, TimePoint now) {
   op.deadline_timer = timers_.schedule(op.request.deadline, {TimerKind::operation_deadline, number(id)});
   if (!op.uses_lane()) return route(op, now);
 
-  const bool may_go = !op.request.conditional || key_locks_.acquire(op.request.conditional->key, id);
+  const bool may_go = !locks_key(op) || key_locks_.acquire(op.request.conditional->key, id);
   if (may_go) enter_lane(op, now);
 }
 
@@ -154,16 +154,7 @@ void Session::finish(OpId id, Outcome outcome, TimePoint now) {
   const std::uint32_t shard = op->request.shard;
   const std::uint32_t lane = op->request.lane();
   const bool writing = op->on_wire() && op->effect() == Effect::write;
-  while (op->on_wire()) {
-    // The request stays on the wire as a ghost; a write keeps its place in the lane until it has come home.
-    const CallId call = op->call;
-    if (observed()) {
-      const ErrorCode why = outcome ? ErrorCode::cancelled : outcome.error().code;
-      observe_attempt_end(*op, calls_.at(call), why, now);
-    }
-    make_ghost(*op, call);
-    calls_.at(call).in_lane = writing && op->in_lane;
-  }
+  drop_calls(*op, outcome ? ErrorCode::cancelled : outcome.error().code, now);
   if (observed()) observe_end(*op, outcome, now);
   if (op->in_lane && !writing) {
     release_lane(lane, op->last_outcome_unknown, now);
@@ -171,13 +162,26 @@ void Session::finish(OpId id, Outcome outcome, TimePoint now) {
     lanes_.abandon(lane, id);
     start_from_lane(lane, now);  // nobody may be left to wake up for
   }
-  leave_key(*op, now);
+  if (locks_key(*op) && !writing) leave_key(op->request.conditional->key, id, now);
   settle_discovery(shard, now);
   if (op->internal) return;
 
   count(*op, outcome, now);
   deliveries_.emplace_back(Completion{std::move(op->callback), std::move(outcome), op->request.ticket});
   leave_generation(op->generation);
+}
+
+// Requests stay on the wire as ghosts; a write keeps its place in the lane, and its key, until it has come home.
+void Session::drop_calls(RequestOp& op, ErrorCode why, TimePoint now) {
+  while (op.on_wire()) {
+    CallRecord& call = calls_.at(op.call);
+    if (observed()) observe_attempt_end(op, call, why, now);
+    if (effect_of(call.method) == Effect::write) {
+      call.in_lane = op.in_lane;
+      if (locks_key(op)) call.key_lock = std::make_shared<KeyLock>(op.request.conditional->key, op.request.id);
+    }
+    make_ghost(op, op.call);
+  }
 }
 
 void Session::fail(OpId id, ErrorCode code, std::string_view why, TimePoint now) {

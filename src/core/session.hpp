@@ -153,6 +153,10 @@ class Session {
   [[nodiscard]] std::vector<ConnectionEvent> connection_states() const;
 
  private:
+  struct KeyLock {
+    std::string key;
+    OpId holder{};
+  };
   // A request on the wire. Without its operation it is a ghost: nobody waits for it, but its node and its lane do.
   struct CallRecord {
     std::optional<OpId> operation;
@@ -165,8 +169,9 @@ class Session {
     bool in_lane = false;
     bool given_up = false;  // the transport was told to end it
     TimePoint started{};
-    std::uint64_t token = 0;  // which token it carries; 0 = none
-    TimerId moved_timer;      // runs while another node is believed to lead the shard
+    std::uint64_t token = 0;                    // which token it carries; 0 = none
+    TimerId moved_timer{};                      // runs while another node is believed to lead the shard
+    std::shared_ptr<const KeyLock> key_lock{};  // of a ghost, until it has come home
   };
   // The search for one shard's leader: one prober goes around, all others wait.
   struct Discovery {
@@ -207,6 +212,7 @@ class Session {
 
   // session.cpp: the life of an operation
   void finish(OpId id, Outcome outcome, TimePoint now);
+  void drop_calls(RequestOp& op, ErrorCode why, TimePoint now);
   void fail(OpId id, ErrorCode code, std::string_view why, TimePoint now);
   void run_out_of_time(OpId id, TimePoint now);
   void leave_generation(std::uint64_t generation);
@@ -219,7 +225,8 @@ class Session {
   [[nodiscard]] RequestOp* find(OpId id);
 
   // session_conditional.cpp: writes that look first
-  void leave_key(RequestOp& op, TimePoint now);
+  [[nodiscard]] bool locks_key(const RequestOp& op) const;
+  void leave_key(const std::string& key, OpId holder, TimePoint now);
   void look_again(RequestOp& op);
   void on_looked(RequestOp& op, std::optional<Entry> found, TimePoint now);
   [[nodiscard]] bool looks_again_after(const RequestOp& op, const Verdict& verdict) const;
@@ -313,6 +320,7 @@ class Session {
   TokenCache tokens_;
   CollisionDetector collisions_;
   KeyLocks key_locks_;
+  std::deque<OpId> key_turns_;  // those whose turn has come, the first one is being let in
 
   std::unordered_map<OpId, std::unique_ptr<RequestOp>> operations_;
   std::unordered_map<CallId, CallRecord> calls_;

@@ -15,6 +15,8 @@ void Session::on_view(WatchId id, const wire::View& view, TimePoint now) {
   const auto stream = streams_.find(id);
   if (stream == streams_.end() || closing_) return;
   const std::size_t node = stream->second;
+  // A stream to a node that was removed, and may be back with a new one.
+  if (!nodes_[node].watch || nodes_[node].watch->stream != id) return;
   counters_.views.add();
   const ClusterState::Change change = cluster_.on_view(node, view, now);
   if (change.shard_out_of_range) {
@@ -128,6 +130,7 @@ void Session::apply(const ClusterState::Change& change, TimePoint now) {
   event.leaders_changed = change.leaders;
   counters_.leader_changes.add(change.leaders.size());
   deliveries_.emplace_back(std::move(event));
+  if (nodes_.size() < cluster_.slot_count()) nodes_.resize(cluster_.slot_count());
   // State first, users last: those who wait are on their way before any observer runs.
   if (!change.added.empty() || !change.removed.empty()) actions_.emplace_back(Retain{cluster_.addresses()});
   for (const std::size_t node : change.removed) remove_node(node, now);
@@ -139,7 +142,6 @@ void Session::apply(const ClusterState::Change& change, TimePoint now) {
 }
 
 void Session::add_node(std::size_t node, TimePoint now) {
-  if (nodes_.size() <= node) nodes_.resize(node + 1);
   router_.forget(node);
   count_breaker(node);
   nodes_[node].dialect = Dialect::server;

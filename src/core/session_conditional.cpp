@@ -5,11 +5,20 @@
 // Writes that look at their key first: read, decide, write, and hold the lane all the time.
 namespace norikv::core {
 
-void Session::leave_key(RequestOp& op, TimePoint now) {
-  if (!op.request.conditional) return;
-  const std::optional<OpId> next = key_locks_.leave(op.request.conditional->key, op.request.id);
+// A lane of one keeps all writes of a key apart, and in order. Wider ones let others in between look and write.
+bool Session::locks_key(const RequestOp& op) const {
+  return op.request.conditional && options_.writes.in_flight_per_shard != 1;
+}
+
+void Session::leave_key(const std::string& key, OpId holder, TimePoint now) {
+  const std::optional<OpId> next = key_locks_.leave(key, holder);
   if (!next || failing_all_) return;
-  if (RequestOp* waiting = find(*next)) enter_lane(*waiting, now);
+  key_turns_.push_back(*next);
+  // Who is let in may be refused by the lane, and be followed by the next one: in a loop, not ever deeper.
+  if (key_turns_.size() > 1) return;
+  for (; !key_turns_.empty(); key_turns_.pop_front()) {
+    if (RequestOp* waiting = find(key_turns_.front())) enter_lane(*waiting, now);
+  }
 }
 
 void Session::look_again(RequestOp& op) {

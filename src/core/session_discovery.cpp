@@ -96,7 +96,8 @@ void Session::release_waiters(std::uint32_t shard, TimePoint now) {
     schedule_second(prober, now);  // what joins a search is over with it
     if (prober.internal) {
       fail(prober.request.id, ErrorCode::cancelled, "the leader is known", now);
-    } else if (prober.phase == Phase::backing_off) {
+    } else if (prober.phase == Phase::backing_off || prober.queued_at) {
+      leave_queue(prober);
       route(prober, now);
     }
   }

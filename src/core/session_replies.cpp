@@ -85,11 +85,16 @@ void Session::on_reply(Reply reply, TimePoint now) {
     op->drop_call(reply.id);
     take_reply(*op, call, reply, now);
   } else {
-    router_.breaker(call.node).on_abandoned();
-    if (observable) count_breaker(call.node);
+    if (reply.status == 0 || classify(reply, call.method).node_answered) {
+      node_answered(call.node, now);
+    } else {
+      router_.breaker(call.node).on_abandoned();
+      if (observable) count_breaker(call.node);
+    }
     const bool unknown = effect_of(call.method) == Effect::write && outcome_unknown(call.method, call.shard, reply);
     if (unknown && !lanes_.lifted() && !failing_all_) node.settling.push_back(now + options_.writes.lane_settle);
     if (call.in_lane) release_lane(call.lane, unknown, now);
+    if (call.key_lock) leave_key(call.key_lock->key, call.key_lock->holder, now);
   }
   start_queued(call.node, now);
 }
@@ -117,18 +122,22 @@ void Session::on_success(RequestOp& op, const CallRecord& call, Success success,
   leave_discovery(op);
   leave_queue(op);  // a second request of it may have waited for a place
   if (const Version* version = std::get_if<Version>(&success)) {
-    lanes_.observe(now - call.started);
+    lanes_.observe(call.lane, now - call.started);
     detect_collision(op, call, *version, now);
     if (lanes_.taken(call.lane) == 1) collisions_.forget(shard);  // this one was alone at its end
     cluster_.on_written(shard, call.node, now);
   }
-  budget_.on_success();
+  budget_.on_success(now);
   node_answered(call.node, now);
   if (op.proves_leader()) {
     apply(cluster_.on_leader_answer(shard, call.node, call.started, now), now);
     settle_discovery(shard, now);
   }
   if (op.request.conditional && op.effect() == Effect::read) {
+    // Another look may be on the wire, or planned: it has nothing to say to the write that follows.
+    timers_.cancel(op.wake_timer);
+    timers_.cancel(op.second_timer);
+    drop_calls(op, ErrorCode::cancelled, now);
     return on_looked(op, std::get<std::optional<Entry>>(std::move(success)), now);
   }
   if (op.request.conditional && op.request.conditional->kind == Conditional::Kind::update)

@@ -25,7 +25,11 @@ void Session::route(RequestOp& op, TimePoint now) {
   if (leader && may_try && !op.refused_by(*leader) && !asks(op, *leader)) return send(op, *leader, now);
   if (preferred) return send(op, *preferred, now);
   if (!may_try) return await_leader(op, now);
-  send(op, router_.next(shard, op.rotation, now), now);
+  std::size_t next = router_.next(shard, op.rotation, now);
+  // It passes by a node that it is still asking, and queues behind one that is full only if all are.
+  while ((asks(op, next) || !has_place(nodes_[next])) && !router_.round_over(op.rotation, now))
+    next = router_.next(shard, op.rotation, now);
+  send(op, next, now);
 }
 
 bool Session::asks(const RequestOp& op, std::size_t node) const {
@@ -94,7 +98,7 @@ void Session::launch(RequestOp& op, std::size_t node, AttemptReason reason, Time
   const CallRecord& record =
       calls_
           .emplace(call.id, CallRecord{request.id, node, request.shard, request.lane(), call.method, dialect,
-                                       ++op.launched, false, false, now, token, TimerId{}})
+                                       ++op.launched, false, false, now, token})
           .first->second;
   ++nodes_[node].on_wire;
   if (Breaker& breaker = router_.breaker(node); breaker.state() != Breaker::State::closed) {

@@ -47,9 +47,12 @@ void ShardLanes::sent(std::uint32_t shard, TimePoint now) {
   if (options_.spacing > Duration{0}) lanes_[shard].next_send = now + options_.spacing;
 }
 
-void ShardLanes::observe(Duration time_on_wire) {
+void ShardLanes::observe(std::uint32_t shard, Duration time_on_wire) {
+  const auto found = lanes_.find(shard);
+  if (found == lanes_.end()) return;
   // An exponential moving average over about eight writes.
-  typical_write_ = typical_write_ == Duration{0} ? time_on_wire : (typical_write_ * 7 + time_on_wire) / 8;
+  Duration& typical = found->second.typical_write;
+  typical = typical == Duration{0} ? time_on_wire : (typical * 7 + time_on_wire) / 8;
 }
 
 std::vector<OpId> ShardLanes::take_ready(std::uint32_t shard, TimePoint now) {
@@ -109,10 +112,10 @@ std::optional<TimePoint> ShardLanes::free_at(const Lane& lane, Share share) cons
 }
 
 TimePoint ShardLanes::expected_start(const Lane& lane, TimePoint now) const {
-  // The writes before it start one `typical_write_` apart per place, and at least `spacing` apart; the first of them is
+  // The writes before it start one `typical_write` apart per place, and at least `spacing` apart; the first of them is
   // already under way, so it is not counted.
   const auto before = static_cast<std::int64_t>(lane.queue.size());
-  const Duration by_places = lifted() ? Duration{0} : typical_write_ * before / options_.in_flight_per_shard;
+  const Duration by_places = lifted() ? Duration{0} : lane.typical_write * before / options_.in_flight_per_shard;
   return std::max(now, free_at(lane, Share::one).value_or(now)) + std::max(by_places, options_.spacing * before);
 }
 

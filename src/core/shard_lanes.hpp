@@ -43,8 +43,8 @@ class ShardLanes {
   /// A request of a write goes on the wire now.
   void sent(std::uint32_t shard, TimePoint now);
 
-  /// A write took this long on the wire; what `enter` estimates with.
-  void observe(Duration time_on_wire);
+  /// A write of this lane took so long on the wire; what `enter` estimates with.
+  void observe(std::uint32_t shard, Duration time_on_wire);
 
   /// The writes that may start now, in order; they hold a place from here on.
   std::vector<OpId> take_ready(std::uint32_t shard, TimePoint now);
@@ -71,7 +71,8 @@ class ShardLanes {
     TimePoint quiet{};               // what settles without a place, in a lane that is lifted, has ended by then
     std::deque<Waiting> queue;
     TimePoint next_send{};
-    TimePoint next_start{};  // spacing
+    TimePoint next_start{};    // spacing
+    Duration typical_write{};  // moving average while it is busy; 0 = nothing known yet
   };
 
   [[nodiscard]] bool may_start(const Lane& lane, Share share, TimePoint now) const;
@@ -83,7 +84,6 @@ class ShardLanes {
 
   WriteOptions options_;
   std::unordered_map<std::uint32_t, Lane> lanes_;
-  Duration typical_write_{0};  // moving average; 0 = nothing known yet
 };
 
 }  // namespace norikv::core

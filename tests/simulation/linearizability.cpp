@@ -81,11 +81,14 @@ struct HashVisited {
   }
 };
 
+/// By whose end a choice is urgent.
+enum class Urgency : std::uint8_t { of_its_readers, of_itself };
+
 /// The begins and ends of operations as a linked list in their order: an operation that was put in its place is taken
 /// out, and comes back if that led nowhere.
 class Search {
  public:
-  explicit Search(const std::vector<Access>& history) : history_(history), events_(1), unseen_(history.size()) {
+  Search(const std::vector<Access>& history, Urgency urgency) : history_(history), events_(1), unseen_(history.size()) {
     for (std::size_t i = 0; i < history.size(); ++i) {
       unseen_[i] = history[i].kind == Access::Kind::put &&
                    std::none_of(history.begin(), history.end(),
@@ -99,7 +102,7 @@ class Search {
       ++unplaced_;
     }
     std::stable_sort(order.begin(), order.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-    sort_choices(order);
+    sort_choices(order, urgency);
     begin_of_.resize(history.size());
     end_of_.resize(history.size(), 0);
     for (const auto& [place, event] : order) {
@@ -138,11 +141,11 @@ class Search {
 
   // Of several that begin before anything else ends, the one whose time is up first is tried first: it, or a reader of
   // what it wrote. That finds an order soon, if there is one.
-  void sort_choices(std::vector<std::pair<std::uint64_t, Event>>& order) const {
+  void sort_choices(std::vector<std::pair<std::uint64_t, Event>>& order, Urgency urgency) const {
     std::vector<std::uint64_t> urgent(history_.size());
     for (std::size_t i = 0; i < history_.size(); ++i) {
       urgent[i] = history_[i].end;
-      if (!writes(history_[i])) continue;
+      if (!writes(history_[i]) || urgency == Urgency::of_itself) continue;
       for (const Access& reader : history_) {
         if (sees(reader, history_[i].value)) urgent[i] = std::min(urgent[i], reader.end);
       }
@@ -258,7 +261,8 @@ class Search {
 Linearizability check_register(std::vector<Access> history) {
   simplify(history);
   if (history.size() > max_accesses) return Linearizability::undecided;
-  return Search{history}.run();
+  const Linearizability result = Search{history, Urgency::of_its_readers}.run();
+  return result != Linearizability::undecided ? result : Search{history, Urgency::of_itself}.run();
 }
 
 }  // namespace norikv::simulation

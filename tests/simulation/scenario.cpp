@@ -116,7 +116,7 @@ void draw_client(Scenario& scenario, Dice& dice) {
   if (dice.chance(0.2)) options.retry.budget = {static_cast<std::uint32_t>(dice.between(1, 10)), 20};
   if (dice.chance(0.2)) options.limits.operations = dice.between(4, 40);
   if (dice.chance(0.2)) options.limits.callbacks_per_turn = dice.between(1, 4);
-  if (dice.chance(0.3)) options.retry.max_hint_hops = static_cast<std::uint32_t>(dice.between(0, 3));
+  if (dice.chance(0.3)) options.retry.max_hint_hops = static_cast<std::uint32_t>(dice.between(0, 1));
   scenario.clients = scenario.cluster.profile == Profile::replicated && dice.chance(0.4) ? 2 : 1;
 }
 

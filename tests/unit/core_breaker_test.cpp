@@ -70,7 +70,7 @@ TEST_CASE("A budget fills up by time and by success") {
   CHECK(budget.try_take(start));
   CHECK(budget.try_take(start));
   CHECK_FALSE(budget.try_take(start));
-  budget.on_success();
+  budget.on_success(start);
   CHECK(budget.try_take(start));
   CHECK_FALSE(budget.try_take(start));
   CHECK(budget.try_take(start + 100ms));
@@ -78,7 +78,7 @@ TEST_CASE("A budget fills up by time and by success") {
 
 TEST_CASE("A budget holds no more than its burst, however many succeed") {
   core::RetryBudget budget{norikv::RetryBudget{.burst = 2, .per_second = 10}};
-  for (int i = 0; i < 100; ++i) budget.on_success();
+  for (int i = 0; i < 100; ++i) budget.on_success(start);
   CHECK(budget.try_take(start));
   CHECK(budget.try_take(start));
   CHECK_FALSE(budget.try_take(start));

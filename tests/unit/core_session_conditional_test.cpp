@@ -229,3 +229,85 @@ TEST_CASE("An update that is cancelled before its function ran never runs it") {
   CHECK(update.failed_with(ErrorCode::cancelled));
   CHECK_FALSE(ran);
 }
+
+TEST_CASE("A look that two nodes were asked for leaves none behind when it writes") {
+  Script script{nodes(2)};
+  const auto put = script.put(0, {.look_first = Kind::absent});
+  const auto hanging = script.expect(a_get, 0);
+  script.wait(250ms);
+  script.answer(script.expect(a_get, 1), missing());
+  CHECK(script.cancelled(hanging));
+  const auto write = script.expect(a_put, 1);
+  script.answer(hanging, not_leader());
+  CHECK(script.quiet());
+  script.answer(write, written(1));
+  CHECK(put.succeeded());
+}
+
+TEST_CASE("An update whose look was planned again meanwhile is decided once") {
+  Script script{nodes(2)};
+  int decided = 0;
+  const auto update = script.update(0, [&](const std::optional<Entry>& entry) {
+    ++decided;
+    return append_x(entry);
+  });
+  const auto hanging = script.expect(a_get, 0);
+  script.wait(250ms);
+  script.answer(script.expect(a_get, 1), not_leader());  // the round is over: a pause is planned
+  script.answer(hanging, missing());
+  const auto write = script.expect(a_put, 0);
+  script.wait(1s);
+  CHECK(script.quiet());
+  script.answer(write, written(1));
+  CHECK(update.succeeded());
+  CHECK(decided == 1);
+}
+
+TEST_CASE("A write that comes after an update of its shard does not overtake another update that waits") {
+  World world;
+  Script& script = world.script;
+  static_cast<void>(script.update(4, append_x, {}, "4"));
+  const auto second = script.update(4, append_x, {}, "4");
+  const auto put = script.put(4);
+  script.answer(script.expect(a_get), missing());
+  script.answer(script.expect(a_put), written(1));
+  script.answer(script.expect(a_get), found("x", 1));
+  script.answer(script.expect(a_put), written(2));
+  CHECK(second.succeeded());
+  CHECK(script.expect(a_put).is_about(put));
+}
+
+TEST_CASE("With lanes lifted a key is free again when the write that was given up has come home") {
+  auto options = nodes(1);
+  options.writes.in_flight_per_shard = 0;
+  World world{options};
+  Script& script = world.script;
+  const auto first = script.update(4, append_x, {}, "3");
+  const auto second = script.update(4, append_x, {}, "3");
+  script.answer(script.expect(a_get), missing());
+  const auto write = script.expect(a_put);
+  script.cancel(first);
+  CHECK(script.quiet());
+  script.answer(write, called_off());
+  script.answer(script.expect(a_get), missing());
+  script.answer(script.expect(a_put), written(1));
+  CHECK(second.succeeded());
+  CHECK(script.session().held().keys == 0);
+}
+
+TEST_CASE("Ten thousand updates of one key that are refused one after the other need no stack") {
+  auto options = nodes(1);
+  options.writes.in_flight_per_shard = 2;
+  options.writes.queued_per_shard = 0;
+  World world{options};
+  Script& script = world.script;
+  const auto first = script.update(4, append_x, {}, "10002");
+  std::vector<Submitted> others;
+  for (int i = 0; i < 10'000; ++i) others.push_back(script.update(4, append_x, {}, "10002"));
+  static_cast<void>(script.put(4));  // the other place of the lane
+  script.answer(script.expect(a_get), missing());
+  static_cast<void>(script.expect(a_put));
+  script.answer(script.expect(a_put), lost());  // the first one's place settles
+  CHECK(first.error().maybe_applied);
+  for (const Submitted& other : others) CHECK(other.failed_with(ErrorCode::overloaded));
+}

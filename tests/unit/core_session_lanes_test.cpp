@@ -207,11 +207,11 @@ TEST_CASE("A full queue refuses one more write") {
 
 TEST_CASE("A write that could not make its deadline behind the queue is refused at once") {
   Led script;
-  static_cast<void>(script.put(0));
+  for (int i = 0; i < 2; ++i) static_cast<void>(script.put(0));
   const auto request = script.expect(a_put);
   script.wait(150ms);
-  script.answer(request, written(1));  // a write takes 150 ms
-  for (int i = 0; i < 3; ++i) static_cast<void>(script.put(0));
+  script.answer(request, written(1));  // a write takes 150 ms, and one more is on its way
+  for (int i = 0; i < 2; ++i) static_cast<void>(script.put(0));
   CHECK(script.put(0, {.timeout = 300ms}).failed_with(ErrorCode::overloaded));
   CHECK(script.put(0, {.timeout = 301ms}).pending());
 }

@@ -295,3 +295,100 @@ TEST_CASE("A view that has the shard, a while after the write, is no reason to w
   }
   CHECK(script.warnings.empty());
 }
+
+// -- Which of two requests an answer belongs to --
+
+TEST_CASE("A level that one of two nodes does not know is asked for again of that one") {
+  Script script{nodes(3)};
+  const auto get = script.get(0);
+  const auto first = script.expect(a_get, 0);
+  script.wait(250ms);
+  const auto second = script.expect(a_get, 1);
+  script.answer(first, status(3, "Unknown consistency level: "));
+  const auto repeated = script.expect(a_get, 0);
+  CHECK(repeated.level != first.level);
+  script.answer(second, status(3, "Unknown consistency level: "));
+  script.answer(script.expect(a_get, 1), missing());  // it has not refused the other dialect
+  CHECK(get.succeeded());
+  script.answer(repeated, called_off());
+}
+
+TEST_CASE("A server that knows no dialect of a level is not asked for ever") {
+  Script script{nodes(2)};
+  const auto get = script.get(0);
+  const auto first = script.expect(a_get, 0);
+  script.wait(250ms);
+  const auto second = script.expect(a_get, 1);
+  for (const auto& refused : {first, second}) script.answer(refused, status(3, "Unknown consistency level: "));
+  for (int i = 0; i < 2; ++i) script.answer(script.expect(a_get), status(3, "Unknown consistency level: "));
+  CHECK(get.failed_with(ErrorCode::invalid_argument));
+}
+
+TEST_CASE("A search does not ask a node at which it still waits") {
+  Script script{nodes(2)};
+  const auto get = script.get(0);
+  const auto hanging = script.expect(a_get, 0);
+  script.wait(250ms);
+  script.answer(script.expect(a_get, 1), not_leader());
+  script.wait(250ms);
+  script.answer(script.expect(a_get, 1), missing());
+  CHECK(get.succeeded());
+  script.answer(hanging, called_off());
+}
+
+TEST_CASE("A hint is followed to the node that it names, though another one is believed in by then") {
+  Script script{nodes(4)};
+  lead(script, 0, 0);
+  const auto early = script.get(0);
+  const auto asked = script.expect(a_get, 0);
+  const auto late = script.get(0);
+  const auto other = script.expect(a_get, 0);
+  script.answer(other, not_leader(address_of(3)));
+  const auto followed = script.expect(a_get, 3);
+  script.answer(asked, not_leader(address_of(2)));
+  script.answer(script.expect(a_get, 2), missing());
+  CHECK(early.succeeded());
+  script.answer(followed, missing());
+  CHECK(late.succeeded());
+}
+
+TEST_CASE("A node that asks for time is given it though the search that asked it has ended") {
+  Script script{nodes(2)};
+  const auto get = script.get(0);
+  auto busy = status(8, "busy");
+  busy.metadata.emplace_back("grpc-retry-pushback-ms", "700");
+  script.answer(script.expect(a_get, 0), busy);
+  script.answer(script.expect(a_get, 1), not_leader(address_of(0)));
+  script.wait(699ms);
+  CHECK(script.quiet());
+  script.wait(1ms);
+  script.answer(script.expect(a_get, 0), missing());
+  CHECK(get.succeeded());
+}
+
+TEST_CASE("A search passes by a node that is full") {
+  auto options = nodes(2);
+  options.limits.in_flight_per_node = 1;
+  Script script{options};
+  lead(script, 1, 0);
+  static_cast<void>(script.get(1));
+  static_cast<void>(script.expect(a_get, 0));  // node 0 is full now
+  const auto get = script.get(0);
+  script.answer(script.expect(a_get, 1), missing());
+  CHECK(get.succeeded());
+}
+
+TEST_CASE("What waits at a node goes to the one that replaces it") {
+  auto options = nodes(1);
+  options.limits.in_flight_per_node = 1;
+  Script script{options};
+  lead(script, 4, 0);
+  static_cast<void>(script.get(4));
+  static_cast<void>(script.expect(a_get, 0));
+  const auto waiting = script.get(4);
+  CHECK(script.quiet());
+  script.session().set_nodes({address_of(1)}, script.now());
+  script.wait(0ms);
+  script.answer(script.expect(a_get, 1), missing());
+  CHECK(waiting.succeeded());
+}

@@ -99,8 +99,8 @@ TEST_CASE("Lifted lanes never settle") {
 
 TEST_CASE("A write is too late if those before it take longer than it has, as writes took lately") {
   ShardLanes lanes{WriteOptions{}};
-  lanes.observe(100ms);
   static_cast<void>(lanes.enter(1, op(1), never, start));
+  lanes.observe(1, 100ms);
   CHECK(lanes.enter(1, op(2), start + 1ms, start) == Enter::queued);  // the one under way may end at any moment
   CHECK(lanes.enter(1, op(3), start + 100ms, start) == Enter::too_late);
   CHECK(lanes.enter(1, op(4), start + 101ms, start) == Enter::queued);
@@ -109,18 +109,29 @@ TEST_CASE("A write is too late if those before it take longer than it has, as wr
 
 TEST_CASE("The estimate follows what writes take") {
   ShardLanes lanes{WriteOptions{}};
-  lanes.observe(100ms);
-  for (int i = 0; i < 50; ++i) lanes.observe(10ms);
   static_cast<void>(lanes.enter(1, op(1), never, start));
+  lanes.observe(1, 100ms);
+  for (int i = 0; i < 50; ++i) lanes.observe(1, 10ms);
   static_cast<void>(lanes.enter(1, op(2), never, start));
   CHECK(lanes.enter(1, op(3), start + 10ms, start) == Enter::too_late);
   CHECK(lanes.enter(1, op(3), start + 12ms, start) == Enter::queued);
 }
 
+TEST_CASE("A slow shard says nothing about how long another one takes") {
+  ShardLanes lanes{WriteOptions{}};
+  for (const std::uint32_t shard : {1, 2}) {
+    static_cast<void>(lanes.enter(shard, op(1), never, start));
+    static_cast<void>(lanes.enter(shard, op(2), never, start));
+  }
+  lanes.observe(1, 2s);
+  CHECK(lanes.enter(1, op(3), start + 1s, start) == Enter::too_late);
+  CHECK(lanes.enter(2, op(3), start + 1s, start) == Enter::queued);
+}
+
 TEST_CASE("More places shorten the estimate") {
   ShardLanes lanes{WriteOptions{.in_flight_per_shard = 4}};
-  lanes.observe(100ms);
   for (std::uint64_t i = 0; i < 8; ++i) static_cast<void>(lanes.enter(1, op(i), never, start));
+  lanes.observe(1, 100ms);
   CHECK(lanes.enter(1, op(8), start + 100ms, start) == Enter::too_late);
   CHECK(lanes.enter(1, op(8), start + 101ms, start) == Enter::queued);
 }
