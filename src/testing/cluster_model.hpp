@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,6 +23,13 @@ enum class WriteKind : std::uint8_t { put, remove };
 /// What really became of a write, for a test that checks what its client was told.
 struct WriteFate {
   std::uint32_t applied = 0;  ///< How often it took effect.
+  std::uint64_t place = 0;    ///< The last time, as `clock` told it.
+  std::function<std::uint64_t()> clock{};
+
+  void took_effect() {
+    ++applied;
+    if (clock) place = clock();
+  }
 };
 
 /// A request to write, as it arrived.

@@ -74,6 +74,7 @@ OperationRecord* Judge::started(const core::Call& call, std::size_t node, const 
   attempt.searches = needs_leader(operation) && !belief.known();
   if (operation.is_write()) {
     attempt.fate = std::make_shared<testing::WriteFate>();
+    attempt.fate->clock = [this] { return agenda_.stamp(); };
     Lane& lane = lanes_[operation.shard];
     lane.writes.push_back({operation.number, operation.attempts.size()});
     lane.last_sent = agenda_.now();

@@ -81,14 +81,11 @@ struct HashVisited {
   }
 };
 
-/// By whose end a choice is urgent.
-enum class Urgency : std::uint8_t { of_its_readers, of_itself };
-
 /// The begins and ends of operations as a linked list in their order: an operation that was put in its place is taken
 /// out, and comes back if that led nowhere.
 class Search {
  public:
-  Search(const std::vector<Access>& history, Urgency urgency) : history_(history), events_(1), unseen_(history.size()) {
+  explicit Search(const std::vector<Access>& history) : history_(history), events_(1), unseen_(history.size()) {
     for (std::size_t i = 0; i < history.size(); ++i) {
       unseen_[i] = history[i].kind == Access::Kind::put &&
                    std::none_of(history.begin(), history.end(),
@@ -102,7 +99,7 @@ class Search {
       ++unplaced_;
     }
     std::stable_sort(order.begin(), order.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-    sort_choices(order, urgency);
+    sort_choices(order);
     begin_of_.resize(history.size());
     end_of_.resize(history.size(), 0);
     for (const auto& [place, event] : order) {
@@ -141,11 +138,11 @@ class Search {
 
   // Of several that begin before anything else ends, the one whose time is up first is tried first: it, or a reader of
   // what it wrote. That finds an order soon, if there is one.
-  void sort_choices(std::vector<std::pair<std::uint64_t, Event>>& order, Urgency urgency) const {
+  void sort_choices(std::vector<std::pair<std::uint64_t, Event>>& order) const {
     std::vector<std::uint64_t> urgent(history_.size());
     for (std::size_t i = 0; i < history_.size(); ++i) {
       urgent[i] = history_[i].end;
-      if (!writes(history_[i]) || urgency == Urgency::of_itself) continue;
+      if (!writes(history_[i])) continue;
       for (const Access& reader : history_) {
         if (sees(reader, history_[i].value)) urgent[i] = std::min(urgent[i], reader.end);
       }
@@ -208,6 +205,7 @@ class Search {
   // happened if somebody sees it, at once.
   bool worth_trying(std::size_t index) const {
     const Access& access = history_[index];
+    if (access.place > 0) return is_next(access.place);
     const bool remove = access.kind == Access::Kind::remove;
     if (!remove && !unseen_[index]) return true;
     if (remove && open(access) && value_ == missing) return false;
@@ -221,6 +219,14 @@ class Search {
       if (other.end < access.end || (other.end == access.end && other_index < index)) return false;
     }
     return somebody_sees_it;
+  }
+
+  bool is_next(std::uint64_t place) const {
+    for (std::size_t event = events_[0].next; event != 0; event = events_[event].next) {
+      const std::uint64_t other = history_[events_[event].access].place;
+      if (other > 0 && other < place) return false;
+    }
+    return true;
   }
 
   std::size_t take_back() {
@@ -261,8 +267,7 @@ class Search {
 Linearizability check_register(std::vector<Access> history) {
   simplify(history);
   if (history.size() > max_accesses) return Linearizability::undecided;
-  const Linearizability result = Search{history, Urgency::of_its_readers}.run();
-  return result != Linearizability::undecided ? result : Search{history, Urgency::of_itself}.run();
+  return Search{history}.run();
 }
 
 }  // namespace norikv::simulation

@@ -69,6 +69,12 @@ struct OperationRecord {
     for (const AttemptRecord& attempt : attempts) times += attempt.fate ? attempt.fate->applied : 0;
     return times;
   }
+  /// When it took effect last, among all writes; 0 = never.
+  [[nodiscard]] std::uint64_t place() const {
+    std::uint64_t last = 0;
+    for (const AttemptRecord& attempt : attempts) last = std::max(last, attempt.fate ? attempt.fate->place : 0);
+    return last;
+  }
 };
 
 /// A promise that was broken: which check noticed it, and how.

@@ -145,7 +145,7 @@ class World {
     if (!scenario_.writes_are_safe()) return;
     struct History {
       std::vector<Access> told;   // by what users were told
-      std::vector<Access> known;  // without those of unknown outcome that, as the servers know, came to nothing
+      std::vector<Access> known;  // as the servers know: which writes took effect, and in which order
     };
     std::map<std::string, History> histories;
     for (const std::unique_ptr<Host>& host : hosts_) {
@@ -153,12 +153,15 @@ class World {
         const std::optional<Access> access = access_of(operation);
         if (!access) continue;
         histories[operation.key].told.push_back(*access);
-        if (access->end != Access::never || operation.applied() > 0) histories[operation.key].known.push_back(*access);
+        if (access->end == Access::never && operation.applied() == 0) continue;
+        histories[operation.key].known.push_back(*access);
+        if (operation.applied() == 1) histories[operation.key].known.back().place = operation.place();
       }
     }
     for (const auto& [key, history] : histories) {
       Linearizability result = check_register(history.told);
-      if (result == Linearizability::undecided) result = check_register(history.known);
+      if (result == Linearizability::undecided && check_register(history.known) == Linearizability::yes)
+        result = Linearizability::yes;
       if (result == Linearizability::undecided)
         throw Violation{"undecided", "the history of key " + key + " is too large"};
       if (result == Linearizability::no)
