@@ -146,7 +146,8 @@ class Client {
   /// The cluster as this client knows it. Never null.
   [[nodiscard]] NORIKV_EXPORT std::shared_ptr<const ClusterView> cluster() const;
 
-  /// Whether one more operation would be accepted. A hint: another thread may take the room.
+  /// Whether the client has room for one more operation. A hint: another thread may take the room, and of several nodes
+  /// one may have all that `LimitOptions::queued_per_node` allows; its operations end with `overloaded` all the same.
   [[nodiscard]] NORIKV_EXPORT bool has_room() const noexcept;
   /// Calls back once there is room for `operations` more (at most the limit); first come, first served. With `closed`
   /// if the client closes before.

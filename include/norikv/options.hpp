@@ -72,8 +72,8 @@ struct RetryOptions {
   Duration attempt_timeout = std::chrono::seconds{1};
   /// A search for a leader whose request has no answer for so long asks a second node beside it. 0 = never.
   Duration join_probe_after = std::chrono::milliseconds{250};
-  /// A stale read without an answer for so long is asked of a second node that has the shard, and the first answer
-  /// counts. Sensible is a little more than the usual latency, such as its 99th percentile. 0 = off.
+  /// A stale read without an answer for so long is asked of a second node that has the shard, and the first
+  /// success counts. Sensible is a little more than the usual latency, such as its 99th percentile. 0 = off.
   Duration hedge_after{0};
   /// Nodes an operation follows at once, from one that does not lead to the one it names, before it pauses.
   std::uint32_t max_hint_hops = 4;
@@ -235,7 +235,8 @@ struct RemoveOptions {
 struct UpdateOptions {
   std::optional<Duration> timeout{};    ///< For all rounds, instead of ClientOptions::timeout; positive.
   std::optional<TimePoint> deadline{};  ///< An absolute end; the earlier of the two counts.
-  /// How often the update function may run; at least 1. The last mismatch ends the update with `precondition_failed`.
+  /// How often the update function may run; at least 1. It runs again after a mismatch, and after a leader refused to
+  /// write a key that was missing. The last mismatch ends the update with `precondition_failed`.
   std::uint32_t max_rounds = 8;
   IdempotencyKey idempotency_key{};  ///< `automatic` or none: each round stores something else.
   ScopeRef scope{};                  ///< Whose end cancels it.

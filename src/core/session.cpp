@@ -260,8 +260,7 @@ void Session::on_timer(const TimerToken& token, TimePoint now) {
     case TimerKind::watch:
       return carry_out(token.subject, nodes_[token.subject].watch->op.on_timer(now), {}, now);
     case TimerKind::ready_deadline:
-      return end_ready(token.subject, tl::make_unexpected(ready_error(ErrorCode::deadline_exceeded,
-                                                                      "not enough nodes answered in time")));
+      return end_ready(token.subject, tl::make_unexpected(ready_error(ErrorCode::deadline_exceeded, why_not_ready())));
     case TimerKind::token:
       return on_token_timer(now);
     case TimerKind::close_grace:

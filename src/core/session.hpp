@@ -188,6 +188,7 @@ class Session {
     bool opened_before = false;
     bool awaits_token = false;
     std::uint64_t token = 0;  // which one it carries
+    std::string trouble{};    // why it ended last
   };
   struct Node {
     Dialect dialect = Dialect::server;
@@ -306,6 +307,7 @@ class Session {
   void warn_of_shard_count(std::size_t node, std::uint32_t shard, std::string_view what);
   void node_answered(std::size_t node, TimePoint now);
   void check_ready();
+  [[nodiscard]] std::string why_not_ready() const;
   void end_ready(std::uint64_t id, Result<void> result);
   [[nodiscard]] bool is_ready(Need need) const;
 

@@ -7,6 +7,7 @@ namespace norikv::core {
 namespace {
 
 constexpr int status_unimplemented = 12;
+constexpr std::size_t max_reason = 1000;  // of many nodes the first ones tell enough
 constexpr int status_unauthenticated = 16;
 
 }  // namespace
@@ -58,6 +59,7 @@ void Session::on_stream_end(const StreamEnd& end, TimePoint now) {
   watch.stream.reset();
   if (closing_) return;
   const std::string detail = end.message.empty() ? "status " + std::to_string(end.status) : util::one_line(end.message);
+  watch.trouble = detail;
   if (watch.op.state() == ConnectionState::connected || watch.op.state() == ConnectionState::silent) {
     deliveries_.emplace_back(
         ConnectionEvent{EventKind::change, cluster_.address(node), ConnectionState::lost, detail, std::nullopt});
@@ -191,6 +193,18 @@ void Session::check_ready() {
     ++waiter;
     if (is_ready(need)) end_ready(id, {});
   }
+}
+
+std::string Session::why_not_ready() const {
+  std::string why = "not enough nodes answered in time";
+  if (!tokens_.failure().empty()) why += "; " + tokens_.failure();
+  for (std::size_t node = 0; node < nodes_.size(); ++node) {
+    const std::optional<Watch>& watch = nodes_[node].watch;
+    if (!watch || watch->trouble.empty() || cluster_.health(node) == NodeHealth::up) continue;
+    why += "; " + cluster_.address(node) + ": " + watch->trouble;
+    if (why.size() > max_reason) return why + " ...";
+  }
+  return why;
 }
 
 void Session::end_ready(std::uint64_t id, Result<void> result) {

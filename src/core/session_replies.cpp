@@ -104,6 +104,8 @@ void Session::take_reply(RequestOp& op, const CallRecord& call, Reply& reply, Ti
   if (reply.status != 0) {
     Verdict verdict = classify(reply, call.method);
     if (call.given_up && !verdict.node_answered) verdict.detail = "no answer yet, and another node leads the shard now";
+    if (verdict.code == ErrorCode::unauthenticated && reply.message.empty())
+      verdict.detail = call.token != 0 ? "the server refused the token" : "the server wants a token, and none was sent";
     if (verdict.failure == Failure::missing) return on_success(op, call, nothing(call.method), now);
     return on_failure(op, call, verdict, reply.metadata, now);
   }

@@ -28,7 +28,7 @@ struct Access {
   Value expected = missing;
   std::uint64_t begin = 0;
   std::uint64_t end = never;  ///< `never`: the outcome is unknown; it may take effect at any later time, or not at all.
-  std::uint64_t place = 0;    ///< Of a write, if the servers tell: it comes after those with a smaller one. 0 = unknown.
+  std::uint64_t place = 0;  ///< Of a write, if the servers tell: it comes after those with a smaller one. 0 = unknown.
 };
 
 enum class Linearizability : std::uint8_t {

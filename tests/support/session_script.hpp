@@ -186,6 +186,7 @@ class Readiness {
   [[nodiscard]] bool failed_with(ErrorCode code) const {
     return *result_ && !(*result_)->has_value() && (*result_)->error().code == code;
   }
+  [[nodiscard]] const Error& error() const { return (*result_)->error(); }
 
  private:
   friend class Script;

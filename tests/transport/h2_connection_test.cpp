@@ -1,11 +1,10 @@
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <string>
 
 #include "support/catch.hpp"
 #include "support/certificates.hpp"
-#include <atomic>
-
 #include "transport/h2/h2_transport.hpp"
 #include "transport/raw_peer.hpp"
 #include "transport/scripted_server.hpp"

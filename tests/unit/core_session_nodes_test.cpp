@@ -392,3 +392,15 @@ TEST_CASE("What waits at a node goes to the one that replaces it") {
   script.answer(script.expect(a_get, 1), missing());
   CHECK(waiting.succeeded());
 }
+
+TEST_CASE("Who waited in vain for the cluster is told why each node did not answer") {
+  Script script{watched_nodes(2)};
+  const auto ready = script.wait_ready(Need::any_node, 1s);
+  script.end_stream(0, 14, "certificate verify failed");
+  script.end_stream(1, 14, "connection refused");
+  script.wait(1s);
+  REQUIRE(ready.failed_with(ErrorCode::deadline_exceeded));
+  CHECK(ready.error().message ==
+        "not enough nodes answered in time; a:7447: certificate verify failed; b:7447: "
+        "connection refused");
+}

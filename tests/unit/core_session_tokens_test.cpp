@@ -304,4 +304,13 @@ TEST_CASE("Writes of a shard that wait for a token keep their order") {
 }
 
 }  // namespace
+
+TEST_CASE("A server that wants a token and says nothing else is explained") {
+  Script script{nodes(1)};
+  const auto get = script.get(4);
+  script.answer(script.expect(a_get), status(16));
+  REQUIRE(get.failed_with(ErrorCode::unauthenticated));
+  CHECK(get.error().message == "the server wants a token, and none was sent");
+}
+
 }  // namespace norikv::test
