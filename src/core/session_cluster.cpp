@@ -1,14 +1,13 @@
 #include <utility>
 
+#include "core/grpc_status.hpp"
 #include "core/session.hpp"
 #include "util/text.hpp"
 
 namespace norikv::core {
 namespace {
 
-constexpr int status_unimplemented = 12;
 constexpr std::size_t max_reason = 1000;  // of many nodes the first ones tell enough
-constexpr int status_unauthenticated = 16;
 
 }  // namespace
 
@@ -64,10 +63,10 @@ void Session::on_stream_end(const StreamEnd& end, TimePoint now) {
     deliveries_.emplace_back(
         ConnectionEvent{EventKind::change, cluster_.address(node), ConnectionState::lost, detail, std::nullopt});
   }
-  if (end.status == status_unauthenticated) tokens_.on_refused(watch.token, now, random_.unit());
+  if (end.status == grpc_status::unauthenticated) tokens_.on_refused(watch.token, now, random_.unit());
   const WatchOp::Step step = watch.op.on_end(now, random_.unit());
   // A server without topology streams is no server that is down, nor is one that asks who we are.
-  if (end.status == status_unimplemented || end.status == status_unauthenticated) {
+  if (end.status == grpc_status::unimplemented || end.status == grpc_status::unauthenticated) {
     node_answered(node, now);
   } else {
     const NodeHealth health = watch.op.failures() > 1 ? NodeHealth::down : NodeHealth::suspect;

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/grpc_status.hpp"
 #include "core/session.hpp"
 #include "util/text.hpp"
 #include "wire/vectors.hpp"
@@ -60,8 +61,6 @@ Success nothing(wire::Method method) {
   return std::optional<Entry>{};
 }
 
-constexpr int status_unauthenticated = 16;
-
 // Whether the answer to a write that nobody waits for leaves open what became of it.
 bool outcome_unknown(wire::Method method, std::uint32_t shard, const Reply& reply) {
   if (reply.status != 0) return classify(reply, method).applied_unknown;
@@ -79,7 +78,7 @@ void Session::on_reply(Reply reply, TimePoint now) {
   Node& node = nodes_[call.node];
   --node.on_wire;
   if (reply.status == 0) tokens_.on_accepted(call.token);
-  if (reply.status == status_unauthenticated) tokens_.on_refused(call.token, now, random_.unit());
+  if (reply.status == grpc_status::unauthenticated) tokens_.on_refused(call.token, now, random_.unit());
   if (observable) count_come_home(call);
   if (RequestOp* op = call.operation ? find(*call.operation) : nullptr) {
     op->drop_call(reply.id);

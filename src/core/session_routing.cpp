@@ -88,8 +88,8 @@ void Session::launch(RequestOp& op, std::size_t node, AttemptReason reason, Time
     if (!request.trace->tracestate.empty()) call.metadata.emplace_back("tracestate", request.trace->tracestate);
   }
   // A hint after the last node of a round begins no new one.
-  const bool in_round = op.rotation.asked.empty() || !router_.round_over(op.rotation, now);
-  if (op.asks_around() || (op.probing && in_round)) router_.count_in(node, op.rotation, now);
+  const auto in_round = [&] { return op.rotation.asked.empty() || !router_.round_over(op.rotation, now); };
+  if (op.asks_around() || (op.probing && in_round())) router_.count_in(node, op.rotation, now);
   const std::uint64_t token = add_token(call.metadata, now);
   op.phase = Phase::sent;
   op.node = node;

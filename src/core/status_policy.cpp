@@ -4,29 +4,13 @@
 #include <charconv>
 #include <string_view>
 
+#include "core/grpc_status.hpp"
 #include "util/text.hpp"
 
 namespace norikv::core {
 namespace {
 
-// gRPC's status codes, by number so that the core does not depend on gRPC.
-enum Status : int {
-  cancelled = 1,
-  invalid_argument = 3,
-  deadline_exceeded = 4,
-  not_found = 5,
-  already_exists = 6,
-  permission_denied = 7,
-  resource_exhausted = 8,
-  failed_precondition = 9,
-  aborted = 10,
-  out_of_range = 11,
-  unimplemented = 12,
-  internal = 13,
-  unavailable = 14,
-  data_loss = 15,
-  unauthenticated = 16,
-};
+using enum grpc_status::Code;
 
 // "NOT_LEADER", "NOT_LEADER: CAS requires leader", and the vector service's "Not leader".
 bool says_not_leader(std::string_view text) { return text.starts_with("NOT_LEADER") || text.starts_with("Not leader"); }

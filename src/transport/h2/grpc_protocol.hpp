@@ -9,23 +9,12 @@
 
 #include <norikv/types.hpp>
 
+#include "core/grpc_status.hpp"
+
 // What gRPC adds to HTTP/2 (PROTOCOL-HTTP2 of gRPC), as pure functions.
 namespace norikv::transport::h2 {
 
-/// gRPC status codes that this transport gives by itself.
-enum Status : int {
-  ok = 0,
-  cancelled = 1,
-  unknown = 2,
-  invalid_argument = 3,
-  deadline_exceeded = 4,
-  permission_denied = 7,
-  resource_exhausted = 8,
-  unimplemented = 12,
-  internal = 13,
-  unavailable = 14,
-  unauthenticated = 16,
-};
+using Status = core::grpc_status::Code;
 
 /// A flag and the length stand in front of every message.
 inline constexpr std::size_t prefix_size = 5;
