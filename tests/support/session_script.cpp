@@ -479,4 +479,13 @@ void Script::record(TopologyEvent event) {
   topology.push_back(std::move(event));
 }
 
+void lead(Script& script, std::uint32_t shard, std::size_t node) {
+  static_cast<void>(script.get(shard));
+  for (;;) {
+    const auto request = script.expect(a_get);
+    if (request.node == node) return script.answer(request, missing());
+    script.answer(request, not_leader());
+  }
+}
+
 }  // namespace norikv::test

@@ -310,4 +310,7 @@ class Script {
   std::map<std::uint32_t, std::string> leaders_;
 };
 
+/// Makes the node the known leader of the shard, by an answer.
+void lead(Script& script, std::uint32_t shard, std::size_t node);
+
 }  // namespace norikv::test

@@ -5,18 +5,6 @@ using namespace norikv::test;
 using namespace std::chrono_literals;
 
 // What concerns nodes as a whole: second requests, places, queues, leaders that moved, nodes that come and go.
-namespace {
-
-void lead(Script& script, std::uint32_t shard, std::size_t node) {
-  static_cast<void>(script.get(shard));
-  for (;;) {
-    const auto probe = script.expect(a_get);
-    script.answer(probe, probe.node == node ? missing() : not_leader());
-    if (probe.node == node) return;
-  }
-}
-
-}  // namespace
 
 TEST_CASE("A search without an answer for 250 ms asks a second node, and no third") {
   Script script{nodes(3)};

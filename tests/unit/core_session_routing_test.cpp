@@ -4,20 +4,6 @@ using namespace norikv;
 using namespace norikv::test;
 using namespace std::chrono_literals;
 
-namespace {
-
-/// Makes the node the known leader of the shard, by an answer.
-void lead(Script& script, std::uint32_t shard, std::size_t node) {
-  static_cast<void>(script.get(shard));
-  for (;;) {
-    const auto request = script.expect(a_get);
-    if (request.node == node) return script.answer(request, missing());
-    script.answer(request, not_leader());
-  }
-}
-
-}  // namespace
-
 TEST_CASE("A known leader is asked at once") {
   Script script{nodes(3)};
   lead(script, 4, 2);
