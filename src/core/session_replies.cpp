@@ -23,12 +23,12 @@ wire::Decoded<Success> as_success(wire::Decoded<T>&& decoded) {
   return std::move(decoded).map([](T&& value) { return Success{std::in_place_type<T>, std::move(value)}; });
 }
 
-wire::Decoded<Success> decode(wire::Method method, std::uint32_t shard, std::string_view body) {
+wire::Decoded<Success> decode(wire::Method method, std::uint32_t shard, std::string&& body) {
   switch (method) {
     case wire::Method::put:
       return as_success(wire::decode_put(body));
     case wire::Method::get:
-      return as_success(wire::decode_get(body));
+      return as_success(wire::decode_get(std::move(body)));
     case wire::Method::remove:
       return as_success(wire::decode_remove(body));
     case wire::Method::vector_create_index:
@@ -62,9 +62,9 @@ Success nothing(wire::Method method) {
 }
 
 // Whether the answer to a write that nobody waits for leaves open what became of it.
-bool outcome_unknown(wire::Method method, std::uint32_t shard, const Reply& reply) {
+bool outcome_unknown(wire::Method method, std::uint32_t shard, Reply& reply) {
   if (reply.status != 0) return classify(reply, method).applied_unknown;
-  return !reply.body || !decode(method, shard, *reply.body);
+  return !reply.body || !decode(method, shard, std::move(*reply.body));
 }
 
 }  // namespace
@@ -109,7 +109,7 @@ void Session::take_reply(RequestOp& op, const CallRecord& call, Reply& reply, Ti
     return on_failure(op, call, verdict, reply.metadata, now);
   }
   if (!reply.body) return on_failure(op, call, malformed("the reply has no message", effect), reply.metadata, now);
-  wire::Decoded<Success> success = decode(call.method, call.shard, *reply.body);
+  wire::Decoded<Success> success = decode(call.method, call.shard, std::move(*reply.body));
   if (!success) return on_failure(op, call, malformed(std::move(success.error()), effect), reply.metadata, now);
   on_success(op, call, std::move(*success), now);
 }

@@ -76,6 +76,46 @@ class FieldWriter {
 /// Bytes that every field but texts takes at most, and a text takes beside its content.
 inline constexpr std::size_t max_overhead = 11;
 
+/// Reads the fields of a message in the order in which `FieldWriter` and protobuf write them, and takes nothing that is
+/// not the field it was asked for. Whoever is `done` at the end has read what protobuf would have; else protobuf has to
+/// judge.
+class FieldReader {
+ public:
+  explicit FieldReader(std::string_view bytes) : rest_(bytes) {}
+
+  [[nodiscard]] std::optional<std::uint64_t> number(std::uint32_t field) { return after(field << 3 | 0); }
+  [[nodiscard]] std::optional<std::string_view> text(std::uint32_t field) {
+    const std::string_view before = rest_;
+    const std::optional<std::uint64_t> size = after(field << 3 | 2);
+    if (size && *size <= rest_.size()) {
+      const std::string_view found = rest_.substr(0, *size);
+      rest_.remove_prefix(*size);
+      return found;
+    }
+    rest_ = before;
+    return std::nullopt;
+  }
+  [[nodiscard]] bool done() const { return rest_.empty(); }
+
+ private:
+  // The number behind a tag of one byte.
+  std::optional<std::uint64_t> after(std::uint32_t tag) {
+    if (rest_.empty() || static_cast<unsigned char>(rest_.front()) != tag) return std::nullopt;
+    constexpr std::size_t longest = 9;  // 63 bits; more is for protobuf
+    std::uint64_t number = 0;
+    for (std::size_t at = 0; at < longest && at + 1 < rest_.size(); ++at) {
+      const auto byte = static_cast<unsigned char>(rest_[at + 1]);
+      number |= std::uint64_t{byte & 0x7fu} << (7 * at);
+      if (byte >= 0x80) continue;
+      rest_.remove_prefix(at + 2);
+      return number;
+    }
+    return std::nullopt;
+  }
+
+  std::string_view rest_;
+};
+
 /// Whether any of a message's own fields, unknown ones included, has a tag for which `odd` is true.
 template <class Predicate>
 bool any_field(std::string_view message, Predicate odd) {

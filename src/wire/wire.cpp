@@ -2,6 +2,7 @@
 
 #include <array>
 #include <chrono>
+#include <cstring>
 #include <utility>
 
 #include <google/protobuf/arena.h>
@@ -20,9 +21,39 @@ std::string encode_version(Version version) {
       .take();
 }
 
+// Replies look the same nearly always, and are read without a message object then: `plain_...` gives none for what
+// protobuf has to look at.
+
+std::optional<Version> plain_version(std::string_view bytes) {
+  FieldReader reader(bytes);
+  const std::uint64_t term = reader.number(pb::Version::kTermFieldNumber).value_or(0);
+  const std::uint64_t index = reader.number(pb::Version::kIndexFieldNumber).value_or(0);
+  if (!reader.done()) return std::nullopt;
+  return Version{term, index};
+}
+
+/// The version that is all there is, or all that is left.
+std::optional<Version> plain_version(FieldReader reader, std::uint32_t field) {
+  const std::optional<std::string_view> bytes = reader.text(field);
+  return bytes && reader.done() ? plain_version(*bytes) : std::nullopt;
+}
+
+/// The value stays in the buffer it came in.
+std::optional<Entry> plain_entry(std::string& reply) {
+  FieldReader reader(reply);
+  const std::string_view value = reader.text(pb::GetResponse::kValueFieldNumber).value_or(std::string_view{});
+  const std::optional<Version> version = plain_version(reader, pb::GetResponse::kVersionFieldNumber);
+  if (!version) return std::nullopt;
+  const std::size_t size = value.size();
+  if (size > 0) std::memmove(reply.data(), value.data(), size);
+  reply.resize(size);
+  return Entry{std::move(reply), *version};
+}
+
 /// A reply that says no more than which version was written.
 template <class Message>
-Decoded<Version> decode_written(std::string_view reply, std::string_view name) {
+Decoded<Version> decode_written(FieldReader reader, std::string_view reply, std::string_view name) {
+  if (const auto version = plain_version(reader, Message::kVersionFieldNumber)) return *version;
   Message message;
   if (auto error = parse(message, reply, name)) return tl::make_unexpected(std::move(*error));
   if (!message.has_version()) return tl::make_unexpected(std::string(name).append(" lacks its version"));
@@ -132,13 +163,18 @@ std::string encode(const ShardRequest& request) {
   return writer.take();
 }
 
-Decoded<Version> decode_put(std::string_view reply) { return decode_written<pb::PutResponse>(reply, "PutResponse"); }
-
-Decoded<Version> decode_remove(std::string_view reply) {
-  return decode_written<pb::DeleteResponse>(reply, "DeleteResponse");
+Decoded<Version> decode_put(std::string_view reply) {
+  return decode_written<pb::PutResponse>(FieldReader(reply), reply, "PutResponse");
 }
 
-Decoded<std::optional<Entry>> decode_get(std::string_view reply) {
+Decoded<Version> decode_remove(std::string_view reply) {
+  FieldReader reader(reply);
+  static_cast<void>(reader.number(pb::DeleteResponse::kTombstonedFieldNumber));
+  return decode_written<pb::DeleteResponse>(reader, reply, "DeleteResponse");
+}
+
+Decoded<std::optional<Entry>> decode_get(std::string reply) {
+  if (std::optional<Entry> entry = plain_entry(reply)) return entry;
   pb::GetResponse message;
   if (auto error = parse(message, reply, "GetResponse")) return tl::make_unexpected(std::move(*error));
   if (!message.has_version() && !message.value().empty()) {

@@ -86,7 +86,8 @@ template <class T>
 using Decoded = tl::expected<T, std::string>;
 
 [[nodiscard]] Decoded<Version> decode_put(std::string_view reply);
-[[nodiscard]] Decoded<std::optional<Entry>> decode_get(std::string_view reply);
+/// The value is left in the reply's buffer, which becomes the entry's.
+[[nodiscard]] Decoded<std::optional<Entry>> decode_get(std::string reply);
 [[nodiscard]] Decoded<Version> decode_remove(std::string_view reply);
 
 struct Node {

@@ -1,3 +1,4 @@
+#include <iterator>
 #include <random>
 #include <string>
 
@@ -141,6 +142,65 @@ TEST_CASE("Random bytes never crash and never read as a missing key") {
     static_cast<void>(wire::decode_put(bytes));
     static_cast<void>(wire::decode_remove(bytes));
     static_cast<void>(wire::decode_view(bytes));
+  }
+}
+
+TEST_CASE("Random fields of a reply to a get mean what they mean to protobuf") {
+  const auto seed = std::random_device{}();
+  INFO("seed " << seed);
+  std::mt19937_64 random(seed);
+  const std::string pieces[] = {from_hex("0a 00"),
+                                from_hex("0a 02 7631"),
+                                from_hex("0a 8200 7632"),
+                                from_hex("12 00"),
+                                from_hex("12 02 10 07"),
+                                from_hex("12 04 08 02 10 09"),
+                                from_hex("12 02 08 01"),
+                                from_hex("12 04 10 07 08 02"),
+                                from_hex("12 03 10 8700"),
+                                from_hex("12 02 18 05"),
+                                from_hex("12 03 10 07"),
+                                from_hex("12 02 10 87"),
+                                from_hex("1a 04 0a 00 12 00"),
+                                from_hex("08 01"),
+                                from_hex("7a 01 78"),
+                                from_hex("12 0b 10 ffffffffffffffffff01"),
+                                from_hex("0a 7f 78")};
+  for (int round = 0; round < 20'000; ++round) {
+    std::string bytes;
+    for (std::size_t left = random() % 4; left > 0; --left) bytes += pieces[random() % std::size(pieces)];
+    INFO("bytes " << to_hex(bytes));
+    pb::GetResponse message;
+    const bool parses = message.ParseFromString(bytes);
+    const auto found = wire::decode_get(bytes);
+    if (!parses) REQUIRE_FALSE(found);
+    if (parses && message.has_version() && !message.value().empty()) REQUIRE(found);
+    if (!found || !found->has_value()) continue;
+    REQUIRE((*found)->value == message.value());
+    REQUIRE((*found)->version == Version{message.version().term(), message.version().index()});
+  }
+}
+
+TEST_CASE("Random fields of a reply to a write mean what they mean to protobuf") {
+  const auto seed = std::random_device{}();
+  INFO("seed " << seed);
+  std::mt19937_64 random(seed);
+  const std::string pieces[] = {from_hex("0a 00"),    from_hex("0a 02 10 07"), from_hex("0a 04 08 02 10 09"),
+                                from_hex("12 00"),    from_hex("12 02 10 07"), from_hex("12 04 08 02 10 09"),
+                                from_hex("08 00"),    from_hex("08 01"),       from_hex("08 8200"),
+                                from_hex("7a 01 78"), from_hex("12 02 10 87"), from_hex("0a 03 10 07")};
+  for (int round = 0; round < 20'000; ++round) {
+    std::string bytes;
+    for (std::size_t left = random() % 4; left > 0; --left) bytes += pieces[random() % std::size(pieces)];
+    INFO("bytes " << to_hex(bytes));
+    pb::PutResponse put;
+    const auto written = wire::decode_put(bytes);
+    REQUIRE(written.has_value() == (put.ParseFromString(bytes) && put.has_version()));
+    if (written) REQUIRE(*written == Version{put.version().term(), put.version().index()});
+    pb::DeleteResponse remove;
+    const auto removed = wire::decode_remove(bytes);
+    REQUIRE(removed.has_value() == (remove.ParseFromString(bytes) && remove.has_version()));
+    if (removed) REQUIRE(*removed == Version{remove.version().term(), remove.version().index()});
   }
 }
 
