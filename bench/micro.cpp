@@ -7,6 +7,7 @@
 #include <bit>
 #include <cstdint>
 #include <cstring>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -141,7 +142,7 @@ core::Request request_of(std::uint64_t id, wire::Method method, const wire::Payl
 /// Answers what is on the wire with `body` until nothing is.
 void answer_calls(core::Session& session, const std::string& body, TimePoint now) {
   for (;;) {
-    const std::vector<core::Action> actions = session.take_actions();
+    const std::span<core::Action> actions = session.take_actions();
     if (actions.empty()) return;
     for (const core::Action& action : actions) {
       const auto* call = std::get_if<core::Call>(&action);

@@ -23,8 +23,10 @@ class CollisionDetector {
 
   /// The earlier acknowledged write that `write` collides with. Not to be asked about writes with a key of the user's,
   /// which the server answers with the version of whatever used the key before.
-  [[nodiscard]] std::optional<Write> acknowledge(std::uint32_t shard, const Write& write);
+  [[nodiscard]] std::optional<Write> find(std::uint32_t shard, const Write& write) const;
 
+  /// A write was acknowledged, and others are under way that may collide with it.
+  void remember(std::uint32_t shard, const Write& write);
   /// No write is under way that could have overlapped those of the shard so far.
   void forget(std::uint32_t shard) { recent_.erase(shard); }
   /// Shards whose writes are remembered.

@@ -22,7 +22,7 @@ Session::Session(const ClientOptions& options, std::uint64_t seed)
       random_(seed),
       cluster_(options.nodes, options.total_shards, options.address_translator),
       router_(cluster_, options.retry.breaker),
-      lanes_(options.writes),
+      lanes_(options.writes, &memory_),
       budget_(options.retry.budget),
       tokens_(options.tokens),
       nodes_(cluster_.slot_count()),
@@ -40,12 +40,11 @@ void Session::start(TimePoint now) {
 
 void Session::submit(Request request, Callback callback, TimePoint now) {
   const OpId id = request.id;
-  auto owned = std::make_unique<RequestOp>(std::move(request), std::move(callback), RequestOp::Origin::user);
-  RequestOp& op = *owned;
+  RequestOp& op =
+      operations_.try_emplace(id, std::move(request), std::move(callback), RequestOp::Origin::user).first->second;
   op.wants_leader = !op.asks_around() && (op.uses_lane() || needs_leader(op.request.consistency));
   op.generation = first_generation_ + generations_.size() - 1;
   ++generations_.back().live;
-  operations_.emplace(id, std::move(owned));
   if (observed()) observe_start(op, now);
   if (closing_) return fail(id, ErrorCode::closed, "the client is closed; the operation ended", now);
 
@@ -136,39 +135,39 @@ Session::Held Session::held() const {
 
 RequestOp* Session::find(OpId id) {
   const auto found = operations_.find(id);
-  return found == operations_.end() ? nullptr : found->second.get();
+  return found == operations_.end() ? nullptr : &found->second;
 }
 
 void Session::finish(OpId id, Outcome outcome, TimePoint now) {
   const auto found = operations_.find(id);
   if (found == operations_.end()) return;
-  const std::unique_ptr<RequestOp> op = std::move(found->second);
-  operations_.erase(found);
-  timers_.cancel(op->deadline_timer);
-  timers_.cancel(op->wake_timer);
-  timers_.cancel(op->second_timer);
-  leave_discovery(*op);
-  leave_queue(*op);
-  leave_token_waiters(*op, now);
+  const auto node = operations_.extract(found);
+  RequestOp& op = node.mapped();
+  timers_.cancel(op.deadline_timer);
+  timers_.cancel(op.wake_timer);
+  timers_.cancel(op.second_timer);
+  leave_discovery(op);
+  leave_queue(op);
+  leave_token_waiters(op, now);
 
-  const std::uint32_t shard = op->request.shard;
-  const std::uint32_t lane = op->request.lane();
-  const bool writing = op->on_wire() && op->effect() == Effect::write;
-  drop_calls(*op, outcome ? ErrorCode::cancelled : outcome.error().code, now);
-  if (observed()) observe_end(*op, outcome, now);
-  if (op->in_lane && !writing) {
-    release_lane(lane, op->last_outcome_unknown, now);
-  } else if (op->uses_lane() && !op->in_lane) {
+  const std::uint32_t shard = op.request.shard;
+  const std::uint32_t lane = op.request.lane();
+  const bool writing = op.on_wire() && op.effect() == Effect::write;
+  drop_calls(op, outcome ? ErrorCode::cancelled : outcome.error().code, now);
+  if (observed()) observe_end(op, outcome, now);
+  if (op.in_lane && !writing) {
+    release_lane(lane, op.last_outcome_unknown, now);
+  } else if (op.uses_lane() && !op.in_lane) {
     lanes_.abandon(lane, id);
     start_from_lane(lane, now);  // nobody may be left to wake up for
   }
-  if (locks_key(*op) && !writing) leave_key(op->request.conditional->key, id, now);
+  if (locks_key(op) && !writing) leave_key(op.request.conditional->key, id, now);
   settle_discovery(shard, now);
-  if (op->internal) return;
+  if (op.internal) return;
 
-  count(*op, outcome, now);
-  deliveries_.emplace_back(Completion{std::move(op->callback), std::move(outcome), op->request.ticket});
-  leave_generation(op->generation);
+  count(op, outcome, now);
+  deliveries_.emplace_back(Completion{std::move(op.callback), std::move(outcome), op.request.ticket});
+  leave_generation(op.generation);
 }
 
 // Requests stay on the wire as ghosts; a write keeps its place in the lane, and its key, until it has come home.

@@ -4,8 +4,10 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <memory_resource>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <variant>
@@ -29,6 +31,7 @@
 #include "core/transport.hpp"
 #include "core/watch_op.hpp"
 #include "util/random.hpp"
+#include "util/recycler.hpp"
 
 namespace norikv::core {
 
@@ -123,8 +126,13 @@ class Session {
   void close(Duration grace, TimePoint now);
 
   // Outputs.
-  [[nodiscard]] std::vector<Action> take_actions() { return std::exchange(actions_, {}); }
-  [[nodiscard]] std::deque<Delivery>& deliveries() { return deliveries_; }
+  /// Kept until the next time.
+  [[nodiscard]] std::span<Action> take_actions() {
+    taken_actions_.clear();
+    taken_actions_.swap(actions_);
+    return taken_actions_;
+  }
+  [[nodiscard]] std::pmr::deque<Delivery>& deliveries() { return deliveries_; }
   [[nodiscard]] std::optional<TimePoint> next_deadline() const { return timers_.next_deadline(); }
 
   /// What admission has counted for an operation that waits for the user's decision; null if it has ended.
@@ -272,6 +280,8 @@ class Session {
   void on_silence(const CallRecord& call, TimePoint now);
   void count_node_failure(std::size_t node, TimePoint now);
   void detect_collision(const RequestOp& op, const CallRecord& call, Version version, TimePoint now);
+  void warn_of_collision(std::uint32_t shard, const CollisionDetector::Write& one,
+                         const CollisionDetector::Write& other);
 
   // session_observation.cpp: what observers are told, and what is counted for each node
   [[nodiscard]] bool observed() const { return observable && observed_; }
@@ -311,6 +321,7 @@ class Session {
   void end_ready(std::uint64_t id, Result<void> result);
   [[nodiscard]] bool is_ready(Need need) const;
 
+  util::Recycler memory_;  // of what every operation needs
   ClientOptions options_;
   util::Random random_;
   Counters counters_;
@@ -324,8 +335,8 @@ class Session {
   KeyLocks key_locks_;
   std::deque<OpId> key_turns_;  // those whose turn has come, the first one is being let in
 
-  std::unordered_map<OpId, std::unique_ptr<RequestOp>> operations_;
-  std::unordered_map<CallId, CallRecord> calls_;
+  std::pmr::unordered_map<OpId, RequestOp> operations_{&memory_};
+  std::pmr::unordered_map<CallId, CallRecord> calls_{&memory_};
   std::unordered_map<std::uint32_t, Discovery> discoveries_;
   std::vector<Node> nodes_;  // by number, absent ones included
   std::unordered_map<WatchId, std::size_t> streams_;
@@ -350,7 +361,8 @@ class Session {
   TimerId grace_timer_;
 
   std::vector<Action> actions_;
-  std::deque<Delivery> deliveries_;
+  std::vector<Action> taken_actions_;
+  std::pmr::deque<Delivery> deliveries_{&memory_};
 };
 
 /// Ids of probes have the highest bit set; those of users don't.

@@ -58,11 +58,10 @@ void Session::start_probe(std::uint32_t shard, TimePoint now) {
   request.submitted = now;
   request.deadline = TimePoint::max();  // it is called off when nobody waits any more
   counters_.probes.add();
-  auto owned = std::make_unique<RequestOp>(std::move(request), Callback{}, RequestOp::Origin::session);
-  RequestOp& op = *owned;
+  const OpId id = request.id;
+  RequestOp& op = operations_.try_emplace(id, std::move(request), Callback{}, RequestOp::Origin::session).first->second;
   op.probing = true;
-  discovery.prober = op.request.id;
-  operations_.emplace(op.request.id, std::move(owned));
+  discovery.prober = id;
   if (observed()) observe_start(op, now);
   route(op, now);
 }

@@ -72,8 +72,8 @@ bool outcome_unknown(wire::Method method, std::uint32_t shard, Reply& reply) {
 void Session::on_reply(Reply reply, TimePoint now) {
   const auto found = calls_.find(reply.id);
   if (found == calls_.end()) return;
-  CallRecord call = found->second;
-  calls_.erase(found);
+  const auto taken = calls_.extract(found);
+  CallRecord& call = taken.mapped();
   timers_.cancel(call.moved_timer);
   Node& node = nodes_[call.node];
   --node.on_wire;
@@ -125,7 +125,6 @@ void Session::on_success(RequestOp& op, const CallRecord& call, Success success,
   if (const Version* version = std::get_if<Version>(&success)) {
     lanes_.observe(call.lane, now - call.started);
     detect_collision(op, call, *version, now);
-    if (lanes_.taken(call.lane) == 1) collisions_.forget(shard);  // this one was alone at its end
     cluster_.on_written(shard, call.node, now);
   }
   budget_.on_success(now);
@@ -286,22 +285,30 @@ void Session::wait_until(RequestOp& op, TimePoint until, TimePoint now) {
 }
 
 void Session::detect_collision(const RequestOp& op, const CallRecord& call, Version version, TimePoint now) {
-  if (op.request.user_idempotency_key) return;
-  const CollisionDetector::Write write{static_cast<std::uint64_t>(op.request.id), call.node, version, call.started,
-                                       now};
-  const std::optional<CollisionDetector::Write> other = collisions_.acknowledge(op.request.shard, write);
-  if (!other) return;
+  const std::uint32_t shard = op.request.shard;
+  const bool alone = lanes_.taken(call.lane) == 1;  // at its end: no write to come can have overlapped it
+  if (!op.request.user_idempotency_key) {
+    const CollisionDetector::Write write{static_cast<std::uint64_t>(op.request.id), call.node, version, call.started,
+                                         now};
+    if (const auto other = collisions_.find(shard, write)) warn_of_collision(shard, *other, write);
+    if (!alone) collisions_.remember(shard, write);
+  }
+  if (alone) collisions_.forget(shard);
+}
+
+void Session::warn_of_collision(std::uint32_t shard, const CollisionDetector::Write& one,
+                                const CollisionDetector::Write& other) {
   counters_.write_collisions.add();
   WarningEvent event;
   event.kind = WarningKind::write_collision;
-  event.node = cluster_.address(call.node);
-  event.shard = op.request.shard;
-  event.version = version;
-  event.operations[0] = other->operation;
-  event.operations[1] = write.operation;
-  event.message = "writes " + std::to_string(other->operation) + " and " + std::to_string(write.operation) +
-                  " of shard " + std::to_string(op.request.shard) + " were both acknowledged as version " +
-                  std::to_string(version.term) + ":" + std::to_string(version.index) + ": one of them is lost";
+  event.node = cluster_.address(other.node);
+  event.shard = shard;
+  event.version = other.version;
+  event.operations[0] = one.operation;
+  event.operations[1] = other.operation;
+  event.message = "writes " + std::to_string(one.operation) + " and " + std::to_string(other.operation) + " of shard " +
+                  std::to_string(shard) + " were both acknowledged as version " + std::to_string(other.version.term) +
+                  ":" + std::to_string(other.version.index) + ": one of them is lost";
   deliveries_.emplace_back(std::move(event));
 }
 

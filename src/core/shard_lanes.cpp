@@ -1,6 +1,8 @@
 #include "core/shard_lanes.hpp"
 
 #include <algorithm>
+#include <cstddef>
+#include <iterator>
 #include <utility>
 
 namespace norikv::core {
@@ -108,7 +110,7 @@ std::optional<TimePoint> ShardLanes::free_at(const Lane& lane, Share share) cons
   // Another place has to become free; only a settling one does so by time alone.
   const std::size_t surplus = taken - options_.in_flight_per_shard;
   if (surplus >= lane.settling.size()) return std::nullopt;
-  return std::max(lane.next_start, lane.settling[surplus]);
+  return std::max(lane.next_start, *std::next(lane.settling.begin(), static_cast<std::ptrdiff_t>(surplus)));
 }
 
 TimePoint ShardLanes::expected_start(const Lane& lane, TimePoint now) const {

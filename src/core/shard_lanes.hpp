@@ -1,7 +1,8 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
+#include <list>
+#include <memory_resource>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -21,7 +22,8 @@ namespace norikv::core {
 /// an unknown outcome it settles, which means that it stays taken for a while longer. Writes wait in submission order.
 class ShardLanes {
  public:
-  explicit ShardLanes(const WriteOptions& options) : options_(options) {}
+  explicit ShardLanes(const WriteOptions& options, std::pmr::memory_resource* memory = std::pmr::get_default_resource())
+      : options_(options), lanes_(memory) {}
 
   enum class Entry : std::uint8_t { started, queued, full, too_late };
   /// What an operation takes of a lane: one of its places, or all of them.
@@ -66,10 +68,10 @@ class ShardLanes {
   };
   struct Lane {
     std::uint32_t in_flight = 0;
-    bool exclusive = false;          // the one in flight has all of it
-    std::deque<TimePoint> settling;  // when each ends, in order
-    TimePoint quiet{};               // what settles without a place, in a lane that is lifted, has ended by then
-    std::deque<Waiting> queue;
+    bool exclusive = false;         // the one in flight has all of it
+    std::list<TimePoint> settling;  // when each ends, in order; like the queue, mostly empty, and then without memory
+    TimePoint quiet{};              // what settles without a place, in a lane that is lifted, has ended by then
+    std::list<Waiting> queue;
     TimePoint next_send{};
     TimePoint next_start{};    // spacing
     Duration typical_write{};  // moving average while it is busy; 0 = nothing known yet
@@ -83,7 +85,7 @@ class ShardLanes {
   void drop_if_idle(std::uint32_t shard, TimePoint now);
 
   WriteOptions options_;
-  std::unordered_map<std::uint32_t, Lane> lanes_;
+  std::pmr::unordered_map<std::uint32_t, Lane> lanes_;
 };
 
 }  // namespace norikv::core

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <new>
+#include <span>
 #include <string>
 
 #include "core/session.hpp"
@@ -43,7 +44,7 @@ std::string get_reply() {
 /// The driver's part: answers what is on the wire, and calls back.
 void settle(core::Session& session, std::uint64_t id, TimePoint now) {
   for (;;) {
-    std::vector<core::Action> actions = session.take_actions();
+    const std::span<core::Action> actions = session.take_actions();
     if (actions.empty()) break;
     for (const core::Action& action : actions) {
       const auto* call = std::get_if<core::Call>(&action);
