@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <iterator>
 
 namespace norikv::core {
@@ -14,9 +15,10 @@ enum class WatchId : std::uint64_t {};  ///< One topology stream.
 
 /// Takes an operation out of those that wait, if it is among them. Mostly it is the first one, for those who wait end
 /// in the order of their deadlines, or the last one, for what is cancelled together is so from its end.
-inline void take_out(std::deque<OpId>& waiting, OpId id) {
-  const bool last = !waiting.empty() && waiting.back() == id;
-  const auto place = last ? std::prev(waiting.end()) : std::find(waiting.begin(), waiting.end(), id);
+template <class Waiting, class Id = std::identity>
+void take_out(std::deque<Waiting>& waiting, OpId id, Id id_of = {}) {
+  const bool last = !waiting.empty() && std::invoke(id_of, waiting.back()) == id;
+  const auto place = last ? std::prev(waiting.end()) : std::ranges::find(waiting, id, id_of);
   if (place != waiting.end()) waiting.erase(place);
 }
 

@@ -42,6 +42,9 @@ class Router {
     if (node >= breakers_.size()) breakers_.resize(cluster_.slot_count(), Breaker{options_});
     return breakers_[node];
   }
+  [[nodiscard]] Breaker::State breaker_state(std::size_t node) const {
+    return node < breakers_.size() ? breakers_[node].state() : Breaker::State::closed;
+  }
   /// A node came back under its old number: nothing is known of it.
   void forget(std::size_t node) { breaker(node) = Breaker{options_}; }
 

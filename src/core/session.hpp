@@ -176,6 +176,7 @@ class Session {
     std::uint32_t number = 0;  // among the attempts of its operation
     bool in_lane = false;
     bool given_up = false;  // the transport was told to end it
+    bool trial = false;     // one of the few that are sent to a node that does not answer
     TimePoint started{};
     std::uint64_t token = 0;                    // which token it carries; 0 = none
     TimerId moved_timer{};                      // runs while another node is believed to lead the shard
@@ -187,6 +188,10 @@ class Session {
     std::deque<OpId> waiters;
     std::vector<Attempt> attempts;  // of probes of our own, for the errors of those who wait
     std::uint32_t attempts_made = 0;
+  };
+  struct Queued {
+    OpId id{};
+    std::uint32_t shard = 0;
   };
   // The topology stream to a node.
   struct Watch {
@@ -202,8 +207,9 @@ class Session {
     Dialect dialect = Dialect::server;
     std::uint32_t silent_calls = 0;  // in a row that ran out of time
     std::size_t on_wire = 0;         // requests, ghosts included
+    std::size_t trials = 0;          // of them
     std::deque<TimePoint> settling;  // when the places of ghosts whose outcome is unknown become free, in order
-    std::deque<OpId> queue;          // operations that wait for a place
+    std::deque<Queued> queue;        // operations that wait for a place
     TimerId slot_timer;              // while somebody waits and places settle
     std::optional<Watch> watch;      // none without topology streams
     std::shared_ptr<NodeCounters> counters = std::make_shared<NodeCounters>();
@@ -248,7 +254,7 @@ class Session {
   void pause(RequestOp& op, TimePoint until);
   void schedule_second(RequestOp& op, TimePoint now);
   void send_second(RequestOp& op, TimePoint now);
-  [[nodiscard]] bool has_place(const Node& node) const;
+  [[nodiscard]] bool has_place(std::size_t node) const;
   void start_queued(std::size_t node, TimePoint now);
   void leave_queue(RequestOp& op);
   void reroute_queued(const ClusterState::Change& change, TimePoint now);

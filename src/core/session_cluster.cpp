@@ -68,6 +68,7 @@ void Session::on_stream_end(const StreamEnd& end, TimePoint now) {
   // A server without topology streams is no server that is down, nor is one that asks who we are.
   if (end.status == grpc_status::unimplemented || end.status == grpc_status::unauthenticated) {
     node_answered(node, now);
+    start_queued(node, now);
   } else {
     const NodeHealth health = watch.op.failures() > 1 ? NodeHealth::down : NodeHealth::suspect;
     if (cluster_.health(node) != NodeHealth::down) {
@@ -161,10 +162,10 @@ void Session::remove_node(std::size_t node, TimePoint now) {
     watch.reset();
   }
   // Requests on their way may end; what waits for the node goes elsewhere.
-  const std::deque<OpId> waiting = std::exchange(nodes_[node].queue, {});
+  const std::deque<Queued> waiting = std::exchange(nodes_[node].queue, {});
   count_queue(node);
-  for (const OpId id : waiting) {
-    if (RequestOp* op = find(id)) {
+  for (const Queued& queued : waiting) {
+    if (RequestOp* op = find(queued.id)) {
       op->queued_at.reset();
       route(*op, now);
     }

@@ -77,6 +77,7 @@ void Session::on_reply(Reply reply, TimePoint now) {
   timers_.cancel(call.moved_timer);
   Node& node = nodes_[call.node];
   --node.on_wire;
+  if (call.trial) --node.trials;
   if (reply.status == 0) tokens_.on_accepted(call.token);
   if (reply.status == grpc_status::unauthenticated) tokens_.on_refused(call.token, now, random_.unit());
   if (observable) count_come_home(call);

@@ -27,7 +27,7 @@ void Session::route(RequestOp& op, TimePoint now) {
   if (!may_try) return await_leader(op, now);
   std::size_t next = router_.next(shard, op.rotation, now);
   // It passes by a node that it is still asking, and queues behind one that is full only if all are.
-  while ((asks(op, next) || !has_place(nodes_[next])) && !router_.round_over(op.rotation, now))
+  while ((asks(op, next) || !has_place(next)) && !router_.round_over(op.rotation, now))
     next = router_.next(shard, op.rotation, now);
   send(op, next, now);
 }
@@ -50,10 +50,10 @@ void Session::send(RequestOp& op, std::size_t node, TimePoint now) {
   if (writes) earliest = std::max(earliest, lanes_.next_send(request.lane()));
   if (now < earliest) return pause(op, earliest);
   const bool has_turn = op.has_turn_at == node || nodes_[node].queue.empty();
-  if (!has_turn || !has_place(nodes_[node])) {
+  if (!has_turn || !has_place(node)) {
     op.phase = Phase::queued;
     op.queued_at = node;
-    nodes_[node].queue.push_back(request.id);
+    nodes_[node].queue.push_back({request.id, request.shard});
     if (observable) count_queue(node);
     return start_queued(node, now);
   }
@@ -95,13 +95,15 @@ void Session::launch(RequestOp& op, std::size_t node, AttemptReason reason, Time
   op.node = node;
   op.hinted.reset();
   op.add_call(call.id);
-  const CallRecord& record =
-      calls_
-          .emplace(call.id, CallRecord{request.id, node, request.shard, request.lane(), call.method, dialect,
-                                       ++op.launched, false, false, now, token})
-          .first->second;
+  CallRecord& record = calls_
+                           .emplace(call.id, CallRecord{request.id, node, request.shard, request.lane(), call.method,
+                                                        dialect, ++op.launched, false, false, false, now, token})
+                           .first->second;
   ++nodes_[node].on_wire;
   if (Breaker& breaker = router_.breaker(node); breaker.state() != Breaker::State::closed) {
+    // What waits for its answer for as long as the operation has time does not keep others from trying.
+    record.trial = op.repeatable();
+    if (record.trial) ++nodes_[node].trials;
     breaker.on_sent(now);
     count_breaker(node);
   }
@@ -127,28 +129,32 @@ void Session::send_second(RequestOp& op, TimePoint now) {
   if (!op.on_wire() || op.twice_on_wire() || op.request.deadline <= now || !may_send(now)) return;
   if (op.probing) {
     const std::size_t node = router_.next(op.request.shard, op.rotation, now);
-    if (asks(op, node) || !has_place(nodes_[node]) || now < op.not_before(node)) return;
+    if (asks(op, node) || !has_place(node) || now < op.not_before(node)) return;
     counters_.joined_probes.add();
     return launch(op, node, AttemptReason::joined, now);
   }
   const std::optional<std::size_t> node = router_.other_replica(op.request.shard, *op.node, now);
-  if (!node || !has_place(nodes_[*node]) || now < op.not_before(*node) || !budget_.try_take(now)) return;
+  if (!node || !has_place(*node) || now < op.not_before(*node) || !budget_.try_take(now)) return;
   counters_.hedges.add();
   launch(op, *node, AttemptReason::hedge, now);
 }
 
 // --- a node's places ---
 
-bool Session::has_place(const Node& node) const {
-  return node.on_wire + node.settling.size() < options_.limits.in_flight_per_node;
+bool Session::has_place(std::size_t index) const {
+  const Node& node = nodes_[index];
+  if (node.on_wire + node.settling.size() >= options_.limits.in_flight_per_node) return false;
+  // A node that does not answer is asked by as many as it took to notice; when one of them gets an answer the others
+  // follow. All of them would run out of time together, and again.
+  return router_.breaker_state(index) == Breaker::State::closed || node.trials < options_.retry.breaker.failures;
 }
 
 void Session::start_queued(std::size_t index, TimePoint now) {
   if (failing_all_) return;
   std::deque<TimePoint>& settling = nodes_[index].settling;
   while (!settling.empty() && settling.front() <= now) settling.pop_front();
-  while (!nodes_[index].queue.empty() && has_place(nodes_[index])) {
-    const OpId id = nodes_[index].queue.front();
+  while (!nodes_[index].queue.empty() && has_place(index)) {
+    const OpId id = nodes_[index].queue.front().id;
     nodes_[index].queue.pop_front();
     RequestOp* op = find(id);
     if (op == nullptr) continue;
@@ -168,7 +174,7 @@ void Session::start_queued(std::size_t index, TimePoint now) {
 void Session::leave_queue(RequestOp& op) {
   if (!op.queued_at) return;
   const std::size_t node = *std::exchange(op.queued_at, std::nullopt);
-  take_out(nodes_[node].queue, op.request.id);
+  take_out(nodes_[node].queue, op.request.id, &Queued::id);
   if (observable) count_queue(node);
 }
 
@@ -178,15 +184,14 @@ void Session::reroute_queued(const ClusterState::Change& change, TimePoint now) 
   for (const LeaderChange& leader : change.leaders) moved.insert(leader.shard);
   std::vector<OpId> ids;
   for (std::size_t node = 0; node < nodes_.size(); ++node) {
-    std::erase_if(nodes_[node].queue, [&](OpId id) {
-      RequestOp* op = find(id);
-      if (op == nullptr || !moved.contains(op->request.shard)) return false;
-      op->queued_at.reset();
-      ids.push_back(id);
+    std::erase_if(nodes_[node].queue, [&](const Queued& queued) {
+      if (!moved.contains(queued.shard)) return false;
+      ids.push_back(queued.id);
       return true;
     });
     if (observable) count_queue(node);
   }
+  for (const OpId id : ids) find(id)->queued_at.reset();
   for (const OpId id : ids) {
     if (RequestOp* op = find(id)) route(*op, now);
   }

@@ -101,6 +101,49 @@ TEST_CASE("A node takes so many requests, and the rest waits in order") {
   CHECK(script.session().held().queued == 0);
 }
 
+TEST_CASE("A node that does not answer is asked by few until it does") {
+  auto options = watched_nodes(1);
+  options.retry.breaker.failures = 3;
+  Script script{options};
+  script.claims(0, {4});
+  std::vector<Submitted> gets;
+  for (int i = 0; i < 20; ++i) gets.push_back(script.get(4, {.timeout = 60s}));
+  std::vector<OnWire> requests = script.unanswered();
+  REQUIRE(requests.size() == 20);
+  script.wait(1s);
+  for (const OnWire& request : requests) script.answer(request, timed_out());
+  script.claims(0, {4});  // the stream still says that it leads
+  script.wait(1s);
+  requests = script.unanswered();
+  CHECK(requests.size() == 3);
+  CHECK(script.session().held().queued == 17);
+  script.answer(requests[0], timed_out());
+  script.claims(0, {4});
+  script.wait(100ms);
+  CHECK(script.unanswered().size() == 3);
+  script.answer(script.unanswered()[0], missing());
+  CHECK(script.unanswered().size() == 19);
+}
+
+TEST_CASE("A write that can't be repeated and hangs does not keep others from trying its node") {
+  auto options = watched_nodes(1);
+  options.retry.breaker.failures = 1;
+  Script script{options};
+  script.claims(0, {4, 5, 6});
+  const auto silent = script.get(5);
+  script.wait(1s);
+  script.answer(script.expect(a_get), timed_out());
+  script.claims(0, {4, 5, 6});
+  static_cast<void>(script.put(4));
+  static_cast<void>(script.expect(a_put));
+  script.wait(100ms);
+  CHECK(script.expect(a_get).is_about(silent));
+  const auto other = script.get(6);
+  CHECK(script.quiet());
+  CHECK(script.session().held().queued == 1);
+  script.cancel(other);
+}
+
 TEST_CASE(
     "A request that was given up keeps its place at the node until it has come home, and a write until it settled") {
   auto options = nodes(1);
