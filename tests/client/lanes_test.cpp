@@ -1,11 +1,10 @@
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <functional>
 #include <set>
-#include <thread>
 
 #include "client/guest.hpp"
+#include "support/lateness.hpp"
 
 // Writes of one shard that overlap on the server are acknowledged and lost (default profile, as the real server): what
 // the lanes make of it, and what is seen without them.
@@ -67,28 +66,6 @@ class Burst {
   std::size_t failed_ = 0;
   Client client_;
   Subscription warnings_;
-};
-
-/// Measures how late this machine runs a thread that is due every millisecond, from its creation on.
-class Lateness {
- public:
-  ~Lateness() {
-    stop_ = true;
-    pulse_.join();
-  }
-  [[nodiscard]] std::chrono::microseconds worst() const { return std::chrono::microseconds{worst_.load()}; }
-
- private:
-  std::atomic<bool> stop_{false};
-  std::atomic<std::int64_t> worst_{0};
-  std::thread pulse_{[this] {
-    while (!stop_) {
-      const auto due = std::chrono::steady_clock::now() + 1ms;
-      std::this_thread::sleep_until(due);
-      const auto late = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - due);
-      worst_ = std::max(worst_.load(), std::int64_t{late.count()});
-    }
-  }};
 };
 
 /// A write that is given up on the wire, and another to its shard; the most writes that overlapped on the server.
@@ -154,7 +131,7 @@ TEST_CASE("Of 200 writes at once none is lost with 8 in flight per shard and 25 
     CHECK(spaced.collisions() == lost.size());
     for (const std::uint64_t operation : lost) CHECK(spaced.named().contains(operation));
     if (lost.empty()) break;
-    INFO("lost " << lost.size() << ", threads were late by " << lateness.worst().count() << " us, try " << tries);
+    INFO("lost " << lost.size() << ", threads were late by " << lateness.worst().count() << " ns, try " << tries);
     REQUIRE(lateness.worst() >= 10ms);
     REQUIRE(tries < most_tries);
   }

@@ -169,7 +169,7 @@ void report(const Traffic& traffic, Duration lateness) {
   tell("  succeeded: {} reads, {} writes with a key, {} without", traffic.succeeded(Kind::read),
        traffic.succeeded(Kind::write_with_key), traffic.succeeded(Kind::write_without_key));
   tell("  ended with maybe_applied: {} writes without a key", traffic.errors().size());
-  tell("  longest gap of a shard: {:.0f} ms; the loop was at most {:.1f} ms late", in_milliseconds(any),
+  tell("  longest gap of a shard: {:.0f} ms; the machine was at most {:.1f} ms late", in_milliseconds(any),
        in_milliseconds(lateness));
   tell(
       "  longest time without a read: {:.0f} ms; without a write: {:.0f} ms if all have keys, {:.0f} ms if some, "
@@ -195,42 +195,35 @@ Duration tell_failover(const char* title, ClusterConfig config, WriteOptions wri
   CHECK(traffic.in_flight() == 64);
 
   Lateness lateness;
-  const auto run_for = [&](Duration time) {
-    const auto end = std::chrono::steady_clock::now() + time;
-    lateness.turn();
-    static_cast<void>(guest.loop().run_until(
-        [&] {
-          lateness.turn();
-          return std::chrono::steady_clock::now() >= end;
-        },
-        time + 1s));
-  };
-  run_for(1s);
+  guest.loop().run_for(1s);
   const std::uint32_t killed = cluster.leader(0).value();
   cluster.stop(killed);
-  run_for(outage);
+  guest.loop().run_for(outage);
   REQUIRE(cluster.restart(killed));
-  run_for(1s);
+  guest.loop().run_for(1s);
   const std::uint32_t frozen = cluster.leader(0).value();
   REQUIRE(frozen != killed);
   cluster.freeze(frozen);
-  run_for(outage);
+  guest.loop().run_for(outage);
   cluster.thaw(frozen);
-  run_for(1s);
+  guest.loop().run_for(1s);
   traffic.stop();
   REQUIRE(guest.loop().run_until([&] { return traffic.idle(); }, 20s));
 
-  report(traffic, lateness.longest());
+  const Duration late = lateness.worst();
+  report(traffic, late);
   const auto addresses = cluster.addresses();
   check_errors(traffic, {addresses[killed], addresses[frozen]});
+  // Slow commits keep a write without a key on its way to the node that dies at any moment.
+  if (config.commit_delay) CHECK_FALSE(traffic.errors().empty());
   check_histories(guest, cluster, traffic);
   Duration without_write{0};
   for (std::uint32_t shard = 0; shard < shards; ++shard) {
     const Shard& gaps = traffic.shard_gaps()[shard];
-    CHECK(gaps.any.longest() <= longest_gap + lateness.longest());
+    CHECK(gaps.any.longest() <= longest_gap + late);
     if (sort_of(shard) == Sort::keys) without_write = std::max(without_write, gaps.writes.longest());
   }
-  return without_write - lateness.longest();
+  return without_write - late;
 }
 
 }  // namespace

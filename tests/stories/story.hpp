@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "client/guest.hpp"
+#include "support/lateness.hpp"
 
 // What the stories share: they last seconds of real time, measure, and print what they measured.
 namespace norikv::test {
@@ -23,22 +24,6 @@ void tell(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
 [[nodiscard]] inline double in_milliseconds(Duration time) {
   return std::chrono::duration<double, std::milli>(time).count();
 }
-
-/// How late this machine runs the loop: the longest time between two of its turns, which should be a millisecond.
-class Lateness {
- public:
-  /// To be called in every turn.
-  void turn() {
-    const auto now = std::chrono::steady_clock::now();
-    longest_ = std::max(longest_, Duration{now - last_});
-    last_ = now;
-  }
-  [[nodiscard]] Duration longest() const { return longest_; }
-
- private:
-  TimePoint last_ = std::chrono::steady_clock::now();
-  Duration longest_{0};
-};
 
 /// The longest time between two events.
 class Gap {
