@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <random>
 #include <set>
 #include <string>
 #include <vector>
@@ -18,6 +19,19 @@ namespace {
 std::string numbered(const char* prefix, int number) { return prefix + std::to_string(number); }
 
 std::uint32_t to_count(const std::string& text) { return static_cast<std::uint32_t>(std::stoul(text)); }
+
+/// The server's jump, in the paper's words.
+std::uint32_t divide_first(std::uint64_t hash, std::uint32_t buckets) {
+  std::int64_t bucket = -1;
+  std::int64_t next = 0;
+  while (next < buckets) {
+    bucket = next;
+    hash = hash * 2862933555777941757u + 1;
+    next = static_cast<std::int64_t>(static_cast<double>(bucket + 1) *
+                                     (2147483648.0 / static_cast<double>((hash >> 33) + 1)));
+  }
+  return static_cast<std::uint32_t>(bucket);
+}
 
 /// The order of operations of the server's SDKs, which is not ours.
 std::uint32_t multiply_first(std::uint64_t hash, std::uint32_t buckets) {
@@ -69,6 +83,19 @@ TEST_CASE("Where the order of operations matters, the shard is the server's and 
     CHECK(jump_hash(hash, shards) == to_count(line[3]));
     CHECK(shard_of(key, shards) == to_count(line[3]));
     CHECK(multiply_first(hash, shards) == to_count(line[4]));
+  }
+}
+
+TEST_CASE("However many buckets there are, a hash falls into the one of the paper's own loop") {
+  const auto seed = std::random_device{}();
+  INFO("seed " << seed);
+  std::mt19937_64 random(seed);
+  for (const std::uint32_t buckets : {2u, 100u, 1024u, 65536u, 16'777'216u, 2147483648u, 4294967295u}) {
+    for (int round = 0; round < 20'000; ++round) {
+      const std::uint64_t hash = random();
+      INFO("hash " << hash << ", " << buckets << " buckets");
+      REQUIRE(jump_hash(hash, buckets) == divide_first(hash, buckets));
+    }
   }
 }
 
