@@ -128,6 +128,17 @@ void shard_of_textbook(benchmark::State& state) {
 BENCHMARK(shard_of_ours)->Arg(8)->Arg(32);
 BENCHMARK(shard_of_textbook)->Arg(8)->Arg(32);
 
+/// From a key to the number of the node that is asked.
+void route(benchmark::State& state) {
+  core::ClusterState cluster({"10.0.0.1:7447", "10.0.0.2:7447", "10.0.0.3:7447"}, 1024, {});
+  const TimePoint now{std::chrono::hours{1}};
+  for (std::uint32_t shard = 0; shard < 1024; ++shard) (void)cluster.on_leader_answer(shard, shard % 3, now, now);
+  const core::Router router{cluster};
+  Keys keys{8};
+  for (auto _ : state) benchmark::DoNotOptimize(router.leader(shard_of(keys.next(), 1024)));
+}
+BENCHMARK(route);
+
 core::Request request_of(std::uint64_t id, wire::Method method, const wire::Payload& payload, TimePoint now) {
   core::Request request;
   request.id = core::OpId{id};
