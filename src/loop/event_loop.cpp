@@ -240,6 +240,8 @@ void EventLoop::wake() { state_->mailbox.wake(); }
 
 void EventLoop::turn_now() { state_->turn(); }
 
+void EventLoop::leave_rest() noexcept { state_->mailbox.leave_rest(); }
+
 bool EventLoop::held() const noexcept { return state_->held; }
 
 uv_loop_s* EventLoop::raw() const noexcept { return state_->loop; }

@@ -68,6 +68,9 @@ class EventLoop {
   /// [any thread] Whether this is the loop's thread and nothing that was posted is waiting.
   [[nodiscard]] bool may_start_directly() const noexcept;
 
+  /// [loop thread, in a task] This task was long: those behind it are left to the next turn.
+  void leave_rest() noexcept;
+
   /// [any thread] Asks for one more turn.
   void wake();
 

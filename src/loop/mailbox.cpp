@@ -60,15 +60,17 @@ std::optional<TimePoint> Mailbox::fetch() {
 std::size_t Mailbox::run(std::size_t limit) {
   const std::size_t begin = next_;
   const std::size_t end = begin + std::min(limit, batch_.size() - begin);
-  while (next_ < end) {
+  rest_is_left_ = false;
+  while (next_ < end && !rest_is_left_) {
     Task task = std::move(batch_[next_++]);
     task();
   }
+  const std::size_t ran = next_ - begin;
   if (batch_used_up() && batch_.capacity() > kept_capacity) {
     batch_ = std::vector<Task>();
     next_ = 0;
   }
-  return end - begin;
+  return ran;
 }
 
 void Mailbox::wake_for_rest() {

@@ -42,6 +42,8 @@ class Mailbox {
   std::optional<TimePoint> fetch();
   /// [loop thread] Runs at most `limit` tasks of the batch, oldest first. How many it ran.
   std::size_t run(std::size_t limit);
+  /// [loop thread, in a task] The tasks behind this one are left to the next turn.
+  void leave_rest() noexcept { rest_is_left_ = true; }
   /// [loop thread] Asks for another turn if tasks wait.
   void wake_for_rest();
   /// [loop thread] Whether every task that was posted has at least begun.
@@ -66,6 +68,7 @@ class Mailbox {
   // The loop's thread only: what is being run, and how far it got.
   std::vector<Task> batch_;
   std::size_t next_ = 0;
+  bool rest_is_left_ = false;
 };
 
 }  // namespace norikv::loop

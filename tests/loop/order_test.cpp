@@ -140,6 +140,24 @@ TEST_CASE("A turn runs a bounded number of tasks, and the rest before what was p
   CHECK(ran_by_turn == std::vector<std::size_t>{256, 512, 522, 523});
 }
 
+TEST_CASE("A long task leaves those behind it to the next turn", "[order]") {
+  LoopFixture host;
+  Guest guest(host);
+  guest.settle();
+  std::vector<int> ran;
+  std::vector<std::size_t> ran_by_turn;
+  guest.in_turn = [&] { ran_by_turn.push_back(ran.size()); };
+  for (int i = 0; i < 6; ++i) {
+    guest.post([&, i] {
+      ran.push_back(i);
+      if (i % 2 == 1) guest->leave_rest();
+    });
+  }
+  CHECK(host.run_until_idle());
+  CHECK(ran == numbers(6));
+  CHECK(ran_by_turn == std::vector<std::size_t>{2, 4, 6});
+}
+
 TEST_CASE("A timer of the host fires between the turns of a long batch", "[order]") {
   LoopFixture host;
   Guest guest(host);

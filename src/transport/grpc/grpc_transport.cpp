@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <chrono>
+#include <memory_resource>
 #include <unordered_map>
 #include <utility>
 
 #include "transport/grpc/calls.hpp"
 #include "transport/grpc/channels.hpp"
 #include "transport/grpc/keeper.hpp"
+#include "util/recycler.hpp"
 
 namespace norikv::transport {
 namespace {
@@ -16,6 +18,9 @@ namespace {
 constexpr int invalid_argument = 3;
 constexpr int deadline_exceeded = 4;
 constexpr int unavailable = 14;
+
+// Replies of so many bytes are enough for one turn: their copies are made on the loop, and each waits for its callback.
+constexpr std::size_t bytes_per_turn = 1024 * 1024;
 
 /// Carries calls over gRPC's callback API, one or more channels per node. Owned by the client core; everything but the
 /// completions in `calls.cpp` is on the loop's thread, which thereby is the only one that destroys contexts and
@@ -37,9 +42,7 @@ class GrpcTransport final : public core::Transport, public CallOwner {
     NodeChannels* const node = find(call.address);
     if (node == nullptr) return refuse(call.id, unavailable, not_connected);
     const core::CallId id = call.id;
-    auto& slot = calls_[id];
-    slot = std::make_unique<UnaryCall>(std::move(call), node->security(), loop_, *this);
-    slot->start(node->next());
+    calls_.try_emplace(id, std::move(call), node->security(), loop_, *this).first->second.start(node->next());
   }
 
   void watch(core::WatchId id, const std::string& address, const core::Metadata& metadata) override {
@@ -52,7 +55,7 @@ class GrpcTransport final : public core::Transport, public CallOwner {
   }
 
   void cancel(core::CallId id) override {
-    if (const auto found = calls_.find(id); found != calls_.end()) found->second->cancel();
+    if (const auto found = calls_.find(id); found != calls_.end()) found->second.cancel();
   }
 
   void cancel(core::WatchId id) override {
@@ -77,7 +80,7 @@ class GrpcTransport final : public core::Transport, public CallOwner {
     closing_ = true;
     next_beat_.reset();
     done_ = std::move(done);
-    for (const auto& [id, call] : calls_) call->cancel();
+    for (auto& [id, call] : calls_) call.cancel();
     for (const auto& [id, stream] : streams_) stream->cancel();
     finish_close();
   }
@@ -95,6 +98,11 @@ class GrpcTransport final : public core::Transport, public CallOwner {
   void on_done(UnaryCall& call) override {
     core::Reply reply = call.take_reply();
     calls_.erase(call.id());
+    if (reply.body) taken_bytes_ += reply.body->size();
+    if (taken_bytes_ >= bytes_per_turn) {
+      taken_bytes_ = 0;
+      loop_.leave_rest();
+    }
     sink_.on_reply(std::move(reply));
     finish_close();
   }
@@ -151,9 +159,11 @@ class GrpcTransport final : public core::Transport, public CallOwner {
   const ConnectionOptions options_;
   std::shared_ptr<const Security> security_ = std::make_shared<const Security>();
   std::unordered_map<std::string, NodeChannels> nodes_;
-  std::unordered_map<core::CallId, std::unique_ptr<UnaryCall>> calls_;
+  util::Recycler memory_;
+  std::pmr::unordered_map<core::CallId, UnaryCall> calls_{&memory_};
   std::unordered_map<core::WatchId, std::unique_ptr<ViewStream>> streams_;
-  std::size_t refusals_ = 0;  // on their way to the sink
+  std::size_t taken_bytes_ = 0;  // of replies, since a turn was cut short
+  std::size_t refusals_ = 0;     // on their way to the sink
   std::optional<TimePoint> next_beat_;
   bool closing_ = false;
   UniqueFunction<void()> done_;
