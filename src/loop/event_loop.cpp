@@ -66,6 +66,7 @@ struct EventLoop::State {
   std::vector<std::unique_ptr<Handles>> blocks;
 
   std::optional<TimePoint> timer_at;
+  std::optional<TimePoint> started_for;  // what the timer runs for: `timer_at`, or earlier
   bool measured = false;
   Turn current;
   bool held = false;
@@ -164,11 +165,13 @@ void EventLoop::State::start_timer() {
   if (*timer_at <= now) {
     // Not a timer of zero: set again whenever it fires, it would keep older libuv inside its timers for ever.
     timer_at.reset();
+    started_for.reset();
     uv_timer_stop(&timer);
     mailbox.wake();
     return;
   }
   const auto wait = std::min(std::chrono::ceil<milliseconds>(*timer_at - now), longest_wait);
+  started_for = timer_at;
   uv_update_time(loop);  // a wait counts from the loop's cached time, which is as old as the callbacks before us took
   uv_timer_start(        // refused if a host closed the timer; `timer_at` is kept
       &timer, [](uv_timer_t* fired) { static_cast<State*>(fired->data)->on_timer(); },
@@ -178,9 +181,10 @@ void EventLoop::State::start_timer() {
 void EventLoop::State::on_timer() {
   record_thread();
   const TimePoint now = std::chrono::steady_clock::now();
-  if (now < *timer_at) return start_timer();  // libuv's clock is coarse
+  if (now < *timer_at) return start_timer();  // it was put off, or libuv's clock is coarse
   if (measured) current = {now, std::nullopt, now - *timer_at, 0};
   timer_at.reset();
+  started_for.reset();
   handler.on_turn();
 }
 
@@ -236,11 +240,11 @@ bool EventLoop::on_loop_thread() const noexcept { return state_->on_thread(); }
 
 bool EventLoop::may_start_directly() const noexcept { return state_->on_thread() && state_->mailbox.empty(); }
 
+void EventLoop::leave_rest() noexcept { state_->mailbox.leave_rest(); }
+
 void EventLoop::wake() { state_->mailbox.wake(); }
 
 void EventLoop::turn_now() { state_->turn(); }
-
-void EventLoop::leave_rest() noexcept { state_->mailbox.leave_rest(); }
 
 bool EventLoop::held() const noexcept { return state_->held; }
 
@@ -257,11 +261,12 @@ void EventLoop::set_timer(std::optional<TimePoint> at) {
   State& state = *state_;
   if (state.closing_down || at == state.timer_at) return;
   state.timer_at = at;
-  if (at) {
-    state.start_timer();
-  } else {
+  if (!at) {
+    state.started_for.reset();
     uv_timer_stop(&state.handles.load()->timer);
-  }
+  } else if (!state.started_for || *at < *state.started_for) {
+    state.start_timer();
+  }  // else it finds out when it fires: with every operation the next deadline moves on
 }
 
 void EventLoop::hold(bool keep_alive) {

@@ -104,6 +104,20 @@ TEST_CASE("The timer can be moved to a later time", "[timer]") {
   CHECK(guest.turns == 1);
 }
 
+TEST_CASE("A timer that is put off again and again is started once, until it is due", "[timer]") {
+  LoopFixture host;
+  Guest guest(host);
+  guest.settle();
+  TimePoint at = Clock::now() + 20ms;
+  guest->set_timer(at);
+  const int before = seams::timer_starts;
+  for (int i = 0; i < 100; ++i) guest->set_timer(at += 100us);
+  CHECK(seams::timer_starts == before);
+  CHECK(time_of_next_turn(host, guest) >= at);
+  CHECK(guest.turns == 1);
+  CHECK(seams::timer_starts <= before + 3);  // libuv's clock is coarse
+}
+
 TEST_CASE("A cancelled timer does not run", "[timer]") {
   LoopFixture host;
   Guest guest(host);
