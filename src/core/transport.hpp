@@ -46,7 +46,7 @@ struct Reply {
   Sent sent = Sent::unknown;        ///< Only with status != 0.
   std::optional<std::string> body;  ///< Present if a message came, whatever its length. Only with status 0.
   /// Initial and trailing metadata under the keys the core asks about (`wanted_metadata`); each value at most 1024
-  /// bytes.
+  /// bytes. Only with status != 0.
   Metadata metadata;
 };
 

@@ -140,7 +140,7 @@ TEST_CASE("a trailer of 64 KiB disturbs neither its call nor the connection") {
   for (int i = 0; i < 3; ++i) {
     const Reply reply = client.call(server.address());
     CHECK(reply.body == "done");
-    CHECK(reply.metadata.at(0).second.size() == 1024);
+    CHECK(reply.metadata.empty());  // only of a failure
   }
   CHECK(server.connections() == 1);
 }

@@ -38,11 +38,19 @@ grpc::ByteBuffer request_of(const wire::Payload& payload, const std::string& suf
 
 // None if there was no message, or one that gRPC could not decompress.
 std::optional<std::string> bytes_of(const grpc::ByteBuffer& buffer) {
-  std::vector<grpc::Slice> slices;
-  if (!buffer.Valid() || !buffer.Dump(&slices).ok()) return std::nullopt;
+  if (!buffer.Valid()) return std::nullopt;
   std::string bytes;
   bytes.reserve(buffer.Length());
-  for (const grpc::Slice& slice : slices) bytes.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
+  const auto append = [&](const grpc::Slice& slice) {
+    bytes.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
+  };
+  if (grpc::Slice whole; buffer.TrySingleSlice(&whole).ok()) {  // as short ones are: without a list
+    append(whole);
+    return bytes;
+  }
+  std::vector<grpc::Slice> slices;
+  if (!buffer.Dump(&slices).ok()) return std::nullopt;
+  for (const grpc::Slice& slice : slices) append(slice);
   return bytes;
 }
 
@@ -96,9 +104,9 @@ core::Reply UnaryCall::take_reply() {
     reply.sent = sent();
     if (reply.sent == core::Sent::not_sent)
       reply.message = cut(explain_connect_failure(reply.message, security_->facts()));
+    collect(context_.GetServerInitialMetadata(), reply.metadata);
+    collect(context_.GetServerTrailingMetadata(), reply.metadata);
   }
-  collect(context_.GetServerInitialMetadata(), reply.metadata);
-  collect(context_.GetServerTrailingMetadata(), reply.metadata);
   return reply;
 }
 

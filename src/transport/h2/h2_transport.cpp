@@ -173,8 +173,11 @@ class H2Transport final : public core::Transport, private LineOwner, private Loo
     reply.status = outcome.status;
     reply.message = std::move(outcome.message);
     reply.sent = outcome.sent;
-    if (outcome.status == Status::ok) reply.body = std::move(exchange.body);
-    reply.metadata = std::move(exchange.reply_metadata);
+    if (outcome.status == Status::ok) {
+      reply.body = std::move(exchange.body);
+    } else {
+      reply.metadata = std::move(exchange.reply_metadata);
+    }
     drop_call(reply.id);
     tell_later(std::move(reply));
   }
