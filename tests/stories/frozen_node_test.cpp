@@ -102,10 +102,10 @@ struct Measured {
   }
 };
 
-/// Turn by turn without and with the flood, in one run. A turn is longer than `attempt_timeout`, so it has the moment
-/// in which the requests that hang are all given up.
-Measured measure(Cluster& cluster, Guest& guest, Others& others, const KeySets& keys, std::size_t count) {
-  Measured measured;
+/// Seven rounds more, turn by turn without and with the flood. A turn is longer than `attempt_timeout`, so it has the
+/// moment in which the requests that hang are all given up.
+void measure(Measured& measured, Cluster& cluster, Guest& guest, Others& others, const KeySets& keys,
+             std::size_t count) {
   for (int round = 0; round < 7; ++round) {
     for (const std::size_t with : {0u, 1u}) {
       std::unique_ptr<Flood> flood;
@@ -127,7 +127,6 @@ Measured measure(Cluster& cluster, Guest& guest, Others& others, const KeySets& 
       }
     }
   }
-  return measured;
 }
 
 }  // namespace
@@ -145,17 +144,17 @@ TEST_CASE("A frozen node with ten times its limit submitted to it costs the shar
   }
   Others others{guest, keys.others};
   static_cast<void>(others.measure(1s));  // warm
-  // A machine that is busy with other things makes one of the two slower too, but not the same one three times over.
-  double best = 1e9;
-  for (int attempt = 0; attempt < 3 && best > 1.2; ++attempt) {
-    const Measured measured = measure(cluster, guest, others, keys, count);
-    best = std::min(best, measured.ratio());
+  // Seven rounds on a quiet machine; on one that is busy with other things it takes more of them to see past that. None
+  // is left out.
+  Measured measured;
+  do {
+    measure(measured, cluster, guest, others, keys, count);
     tell(
         "frozen node, {} operations submitted to it, {} rounds: the others' p50 {:.3f} -> {:.3f} ms, p99 {:.3f} -> "
         "{:.3f} ms, ratio {:.2f}",
         count, measured.p50[0].size(), median(measured.p50[0]), median(measured.p50[1]), median(measured.p99[0]),
         median(measured.p99[1]), measured.ratio());
-  }
-  CHECK(best <= 1.2);
+  } while (measured.ratio() > 1.2 && measured.p99[0].size() < 28);
+  CHECK(measured.ratio() <= 1.2);
   for (const Error& error : others.errors()) FAIL_CHECK(error.describe());
 }
