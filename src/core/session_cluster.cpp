@@ -57,7 +57,9 @@ void Session::on_stream_end(const StreamEnd& end, TimePoint now) {
   Watch& watch = *nodes_[node].watch;
   watch.stream.reset();
   if (closing_) return;
-  const std::string detail = end.message.empty() ? "status " + std::to_string(end.status) : util::one_line(end.message);
+  std::string message = end.message;
+  tokens_.redact(message);
+  const std::string detail = message.empty() ? "status " + std::to_string(end.status) : util::one_line(message);
   watch.trouble = detail;
   if (watch.op.state() == ConnectionState::connected || watch.op.state() == ConnectionState::silent) {
     deliveries_.emplace_back(

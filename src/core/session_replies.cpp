@@ -79,6 +79,7 @@ void Session::on_reply(Reply reply, TimePoint now) {
   --node.on_wire;
   if (call.trial) --node.trials;
   if (reply.status == 0) tokens_.on_accepted(call.token);
+  tokens_.redact(reply.message);  // nobody sees it before
   if (reply.status == grpc_status::unauthenticated) tokens_.on_refused(call.token, now, random_.unit());
   if (observable) count_come_home(call);
   if (RequestOp* op = call.operation ? find(*call.operation) : nullptr) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <string_view>
 
 #include "core/backoff.hpp"
 #include "util/text.hpp"
@@ -11,6 +12,13 @@ namespace {
 
 // Servers take 8 KiB of metadata in all, unless they are told otherwise.
 constexpr std::size_t longest_token = 8192;
+// Tokens that a late answer may still repeat.
+constexpr std::size_t most_recent = 8;
+// Shorter ones are no secrets, and would be found everywhere.
+constexpr std::size_t shortest_secret = 4;
+// Transports cut texts, maybe in the middle of a token: so much of it at the end is taken for one.
+constexpr std::size_t shortest_part = 8;
+constexpr std::string_view redacted = "<token>";
 // Before a source is asked again that failed, or whose token no server took.
 constexpr Backoff failing_source{std::chrono::milliseconds{100}, std::chrono::seconds{2}};
 
@@ -59,6 +67,8 @@ TokenCache::Step TokenCache::on_answer(AskId id, tl::expected<Token, std::string
     pause(now, fraction);
     return current_ && current_->ends > now ? Step::kept : Step::failed;
   }
+  recent_.push_back(answer->text);
+  if (recent_.size() > most_recent) recent_.pop_front();
   const TimePoint ends = answer->expires.value_or(TimePoint::max());
   Current renewed{{prefix_ + answer->text, ++generation_}, TimePoint::max(), ends};
   // A token that lives no longer than the margin is not asked for all the time.
@@ -74,6 +84,20 @@ std::string TokenCache::why_useless(const Token& token, TimePoint now) const {
   if (!std::ranges::all_of(token.text, legal)) return "the token source gave a token that is not printable ASCII";
   if (token.expires && *token.expires <= now) return "the token source gave a token that had ended already";
   return {};
+}
+
+void TokenCache::redact(std::string& text) const {
+  if (text.empty()) return;
+  for (const std::string& token : recent_) {
+    if (token.size() < shortest_secret) continue;
+    for (std::size_t at = text.find(token); at != std::string::npos; at = text.find(token, at + redacted.size()))
+      text.replace(at, token.size(), redacted);
+    for (std::size_t part = std::min(token.size() - 1, text.size()); part >= shortest_part; --part) {
+      if (!text.ends_with(std::string_view{token}.substr(0, part))) continue;
+      text.replace(text.size() - part, part, redacted);
+      break;
+    }
+  }
 }
 
 void TokenCache::pause(TimePoint now, double fraction) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
 #include <utility>
@@ -55,6 +56,9 @@ class TokenCache {
   /// A server refused a request because of this token.
   void on_refused(std::uint64_t generation, TimePoint now, double fraction);
 
+  /// Takes the tokens that requests carry, or carried not long ago, out of what somebody else says.
+  void redact(std::string& text) const;
+
   /// Why the source gave no token the last time; empty = it did, or was not asked.
   [[nodiscard]] const std::string& failure() const { return failure_; }
 
@@ -81,6 +85,7 @@ class TokenCache {
   const Duration answer_timeout_;
 
   std::optional<Current> current_;
+  std::deque<std::string> recent_;  // the latest tokens, without prefix
   std::optional<Asked> asked_;
   std::optional<Ask> pending_;
   TokenReason reason_ = TokenReason::first;  // why there is none

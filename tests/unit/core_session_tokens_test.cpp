@@ -245,6 +245,25 @@ TEST_CASE("A topology stream that is refused comes back with another token") {
   CHECK(script.session().cluster()->nodes[0].health == NodeHealth::up);  // it spoke
 }
 
+TEST_CASE("A token that a server repeats in its words is told to nobody") {
+  Script script{with_tokens(watched_nodes(1))};
+  script.give_token("abcdefghijkl", 10s);
+  const auto write = script.put(1, {.timeout = 20s});
+  script.answer(script.expect(a_get), missing());
+  const OnWire request = script.expect(a_put);
+  script.wait(6s);
+  static_cast<void>(script.get(2));  // the token is renewed; the write still carries the one before
+  script.give_token("mnopqrstuvwx", 10s);
+  script.answer(request, status(3, "Bearer abcdefghijkl and mnopqrstuvwx are bad, abcdefgh"));
+  REQUIRE(write.failed_with(ErrorCode::invalid_argument));
+  CHECK(write.error().message == "Bearer <token> and <token> are bad, <token>");
+  for (const Attempt& attempt : write.error().attempts) CHECK(attempt.detail.find("abcdefgh") == std::string::npos);
+  CHECK(write.error().describe().find("abcdefgh") == std::string::npos);
+
+  script.end_stream(0, 7, "who is mnopqrstuvwx?");
+  CHECK(script.connections.back().detail == "who is <token>?");
+}
+
 TEST_CASE("Who is cancelled or closed while he waits for a token is told once, and nothing is left") {
   Script script{with_tokens(nodes(1))};
   const auto cancelled = script.put(1);

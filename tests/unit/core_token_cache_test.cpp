@@ -275,6 +275,27 @@ TEST_CASE("What can't be sent is a failure that does not tell the token") {
   }
 }
 
+TEST_CASE("Tokens are taken out of a text wherever they stand, also one that was cut off at its end") {
+  Tokens tokens = given("secret-token-1");
+  const auto redacted = [&](std::string text) {
+    tokens.cache().redact(text);
+    return text;
+  };
+  CHECK(redacted("") == "");
+  CHECK(redacted("nothing to see") == "nothing to see");
+  CHECK(redacted("secret-token-1") == "<token>");
+  CHECK(redacted("a secret-token-1 and secret-token-1secret-token-1") == "a <token> and <token><token>");
+  CHECK(redacted("it was secret-tok") == "it was <token>");
+  CHECK(redacted("it was secret") == "it was secret");  // too little to tell anything
+}
+
+TEST_CASE("A token that could be any word is left where it stands") {
+  Tokens tokens = given("abc");
+  std::string text = "abc is no secret";
+  tokens.cache().redact(text);
+  CHECK(text == "abc is no secret");
+}
+
 TEST_CASE("Ends as far away as can be are no trouble") {
   Tokens tokens;
   CHECK(tokens.use().empty());
