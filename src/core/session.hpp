@@ -266,7 +266,7 @@ class Session {
   // session_discovery.cpp: the search for a leader
   void await_leader(RequestOp& op, TimePoint now);
   void start_probe(std::uint32_t shard, TimePoint now);
-  [[nodiscard]] wire::Payload any_get_of(std::uint32_t shard);
+  [[nodiscard]] wire::Payload get_beside_vectors();
   void leave_discovery(RequestOp& op);
   void settle_discovery(std::uint32_t shard, TimePoint now);
   void release_waiters(std::uint32_t shard, TimePoint now);

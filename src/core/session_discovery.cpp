@@ -54,7 +54,7 @@ void Session::start_probe(std::uint32_t shard, TimePoint now) {
   request.shard = shard;
   request.payload = writer != discovery.waiters.end()
                         ? std::make_shared<const std::string>(wire::encode_get_of(*find(*writer)->step.payload))
-                        : any_get_of(shard);
+                        : get_beside_vectors();
   request.submitted = now;
   request.deadline = TimePoint::max();  // it is called off when nobody waits any more
   counters_.probes.add();
@@ -66,12 +66,12 @@ void Session::start_probe(std::uint32_t shard, TimePoint now) {
   route(op, now);
 }
 
-wire::Payload Session::any_get_of(std::uint32_t shard) {
-  // Vectors have no key; the search asks for one of their shard. It takes about as many tries as there are shards, so
-  // it is kept. (All of them are of shard 0.)
+// Vectors have no key. They are kept in shard 0, so the search for their leader asks for a key of that shard; finding
+// one takes about as many tries as there are shards.
+wire::Payload Session::get_beside_vectors() {
   if (vector_probe_ != nullptr) return vector_probe_;
   std::string key(sizeof(std::uint64_t), '\0');
-  for (std::uint64_t number = 0; shard_of(key, options_.total_shards) != shard; ++number) {
+  for (std::uint64_t number = 0; shard_of(key, options_.total_shards) != 0; ++number) {
     for (std::size_t at = 0; at < key.size(); ++at) key[at] = static_cast<char>(number >> (8 * at));
   }
   vector_probe_ = std::make_shared<const std::string>(wire::encode_get(key));
