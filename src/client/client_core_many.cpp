@@ -99,6 +99,7 @@ void ClientCore::take_in(std::uint64_t first, std::vector<Result<core::Request>>
     Result<core::Request>& request = requests[place];
     if (!request) {
       session_.refuse(std::move(one), std::move(request.error()), OperationKind::get, now());
+      made_room();  // what it took for a moment may have been in somebody's way
     } else if (!goes) {
       turn_away(*request, std::move(one));
     } else {

@@ -114,6 +114,7 @@ std::uint64_t ClientCore::submit(core::Request request, Encode encode, const std
         [this, what = admitted.error(), kind = request.kind(), callback = std::move(callback)](Way way) mutable {
           if (way == Way::too_late) return fail(callback, closed());
           session_.refuse(std::move(callback), full(what), kind, now());
+          made_room();  // what it took for a moment may have been in somebody's way
         });
     return 0;
   }

@@ -38,19 +38,11 @@ class Admission {
 
   /// [any thread] Takes a place for an operation of so many bytes. An error: nothing was taken.
   [[nodiscard]] tl::expected<Ticket, Full> try_admit(std::size_t bytes, std::uint32_t shard) {
-    // The only node there is has all of the client, and no part of it.
-    const std::int32_t node = several_nodes_.load(std::memory_order_relaxed) ? leaders_.leader(shard) : -1;
-    Ticket ticket{bytes, node, false};
-    if (ticket.node >= 0 && !try_take_share(ticket)) return tl::make_unexpected(Full::node);
-    const bool place = ticket.beyond || operations_.fetch_add(1, std::memory_order_relaxed) < limits_.operations;
-    if (place && bytes_.fetch_add(bytes, std::memory_order_relaxed) + bytes <= limits_.bytes) {
-      if (bytes > largest_.load(std::memory_order_relaxed)) largest_.store(bytes, std::memory_order_relaxed);
-      return ticket;
-    }
-    if (place) bytes_.fetch_sub(bytes, std::memory_order_relaxed);
-    if (!ticket.beyond) operations_.fetch_sub(1, std::memory_order_relaxed);
-    if (ticket.node >= 0) give_share_back(ticket);
-    return tl::make_unexpected(Full::client);
+    // Read first: whatever is in the way now is released after it.
+    const std::uint64_t released = released_.load(std::memory_order_acquire);
+    const tl::expected<Ticket, Full> ticket = try_take(bytes, shard);
+    if (!ticket) awaited_release_.store(released + 1, std::memory_order_relaxed);
+    return ticket;
   }
 
   /// [loop thread] Gives a place back, just before its callback runs: the callback sees the room that it made.
@@ -58,6 +50,7 @@ class Admission {
     if (!ticket.beyond) operations_.fetch_sub(1, std::memory_order_relaxed);
     bytes_.fetch_sub(ticket.bytes, std::memory_order_relaxed);
     if (ticket.node >= 0) give_share_back(ticket);
+    released_.store(released_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
   }
 
   /// [loop thread] An admitted operation turns out to be larger. It is not refused for that: its place is taken.
@@ -93,9 +86,13 @@ class Admission {
   void wait(std::size_t operations, ReadyCallback callback) {
     waiters_.push_back({std::min(operations, limits_.operations), std::move(callback)});
   }
-  /// [loop thread] Takes the first waiter if there is room for it now.
+  /// [loop thread] Takes the first waiter if there is room for it now, and something was released since an operation
+  /// was refused: there may be room in all of the client and none for what its producer has at hand, because one node
+  /// is full or it is large. Such a producer is called as often as operations end, and not all the time.
   [[nodiscard]] ReadyCallback take_satisfied() {
     if (waiters_.empty() || !has_room(waiters_.front().operations)) return {};
+    const bool released = released_.load(std::memory_order_relaxed) >= awaited_release_.load(std::memory_order_relaxed);
+    if (!released && bytes() > 0) return {};
     return take_waiter();
   }
   /// [loop thread] Takes the first waiter whatever the room; empty if there is none.
@@ -108,6 +105,22 @@ class Admission {
   [[nodiscard]] bool anyone_waits() const { return !waiters_.empty(); }
 
  private:
+  [[nodiscard]] tl::expected<Ticket, Full> try_take(std::size_t bytes, std::uint32_t shard) {
+    // The only node there is has all of the client, and no part of it.
+    const std::int32_t node = several_nodes_.load(std::memory_order_relaxed) ? leaders_.leader(shard) : -1;
+    Ticket ticket{bytes, node, false};
+    if (ticket.node >= 0 && !try_take_share(ticket)) return tl::make_unexpected(Full::node);
+    const bool place = ticket.beyond || operations_.fetch_add(1, std::memory_order_relaxed) < limits_.operations;
+    if (place && bytes_.fetch_add(bytes, std::memory_order_relaxed) + bytes <= limits_.bytes) {
+      if (bytes > largest_.load(std::memory_order_relaxed)) largest_.store(bytes, std::memory_order_relaxed);
+      return ticket;
+    }
+    if (place) bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+    if (!ticket.beyond) operations_.fetch_sub(1, std::memory_order_relaxed);
+    if (ticket.node >= 0) give_share_back(ticket);
+    return tl::make_unexpected(Full::client);
+  }
+
   // Counted by a node's number modulo the size: more nodes than that share their places.
   static constexpr std::size_t max_shares = 256;
   struct Share {
@@ -147,6 +160,8 @@ class Admission {
   std::atomic<std::size_t> bytes_{0};
   std::atomic<std::size_t> largest_{
       0};  // of all operations so far; a guess at the next one, so a lost race is harmless
+  std::atomic<std::uint64_t> released_{0};         // places given back so far; only the loop counts
+  std::atomic<std::uint64_t> awaited_release_{0};  // the first one after the latest refusal
   std::deque<Waiter> waiters_;
 };
 

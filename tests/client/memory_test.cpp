@@ -134,6 +134,43 @@ TEST_CASE("Who waits for room gets it in the order of waiting") {
   CHECK(order == std::vector{1, 2, 3});
 }
 
+TEST_CASE("A producer that waits for room while one node is full is not called all the time") {
+  Cluster cluster = start({.nodes = 2, .profile = Profile::replicated});
+  ClientOptions options = cluster.client_options();
+  options.limits.in_flight_per_node = 2;
+  options.limits.queued_per_node = 2;
+  Guest guest{options};
+  for (std::uint32_t shard = 0; shard < 4; ++shard) REQUIRE(ended(guest.get(key_of(shard))) == "ok");
+  const std::string frozen_key = key_of(1), other_key = key_of(0);
+  REQUIRE(cluster.leader(0) != cluster.leader(1));
+  cluster.freeze(*cluster.leader(1));
+  std::vector<GetOutcome> hanging(4);
+  for (const GetOutcome& read : hanging) guest->get(frozen_key, {.timeout = 10s}, read.callback());
+
+  // It goes on with the same read whenever it is told that there is room.
+  int tries = 0, refused = 0;
+  std::function<void()> produce = [&] {
+    ++tries;
+    guest->get(frozen_key, {.timeout = 10s}, [&](Result<std::optional<Entry>> found) {
+      if (found.has_value() || found.error().code != ErrorCode::overloaded) return;
+      ++refused;
+      guest->when_room(1, [&](Result<void> room) {
+        if (room) produce();
+      });
+    });
+  };
+  produce();
+  REQUIRE(guest.loop().run_until([&] { return refused == 1; }));
+  CHECK(guest->has_room());
+  constexpr int others = 20;
+  for (int i = 0; i < others; ++i) CHECK(ended(guest.get(other_key)) == "ok");
+  CHECK(tries <= 1 + others);
+  CHECK(tries > 1);
+  cluster.thaw(*cluster.leader(1));
+  REQUIRE(guest.wait(hanging));
+  REQUIRE(guest.loop().run_until([&] { return refused < tries; }));
+}
+
 TEST_CASE("A callback sees the room that its operation made") {
   const Cluster cluster = start();
   ClientOptions options = cluster.client_options();

@@ -92,6 +92,50 @@ TEST_CASE("Who waits for more than the limit waits for all of it") {
   CHECK(admission.take_satisfied());
 }
 
+TEST_CASE("Who waits after a refusal waits for something to end, though the client has room") {
+  LeaderTable leaders{2};
+  leaders.set(0, 0);
+  leaders.set(1, 1);
+  LimitOptions options = limits(100, 1000);
+  options.in_flight_per_node = 1;
+  options.queued_per_node = 0;
+  Admission admission{options, leaders, 2};
+  const Ticket hanging = admission.try_admit(1, 0).value();
+  const Ticket other = admission.try_admit(1, 1).value();
+  REQUIRE_FALSE(admission.try_admit(1, 0));
+  CHECK(admission.has_room());
+  admission.wait(1, [](Result<void>) {});
+  CHECK_FALSE(admission.take_satisfied());
+  admission.release(other);
+  CHECK(admission.take_satisfied());
+
+  REQUIRE_FALSE(admission.try_admit(1, 0));  // the same producer tries again: once for each that ends
+  admission.wait(1, [](Result<void>) {});
+  CHECK_FALSE(admission.take_satisfied());
+  admission.release(hanging);
+  CHECK(admission.take_satisfied());
+  CHECK(admission.try_admit(1, 0));
+}
+
+TEST_CASE("Who waits with something larger than there is room for waits for something to end") {
+  Admission admission{limits(100, 10), nobody, 1};
+  REQUIRE(admission.try_admit(1, 0));
+  REQUIRE(admission.try_admit(1, 0));
+  REQUIRE_FALSE(admission.try_admit(9, 0));
+  CHECK(admission.has_room());  // for another small one
+  admission.wait(1, [](Result<void>) {});
+  CHECK_FALSE(admission.take_satisfied());
+  admission.release({1});
+  CHECK(admission.take_satisfied());
+}
+
+TEST_CASE("Nobody waits for something to end when there is nothing") {
+  Admission admission{limits(100, 10), nobody, 1};
+  REQUIRE_FALSE(admission.try_admit(11, 0));
+  admission.wait(1, [](Result<void>) {});
+  CHECK(admission.take_satisfied());
+}
+
 TEST_CASE("At the end everyone who waits is handed out whatever the room") {
   Admission admission{limits(1, 1000), nobody, 1};
   REQUIRE(admission.try_admit(1, 0));
