@@ -125,12 +125,11 @@ void ClientCore::carry_out_actions() {
 
 void ClientCore::share_view() {
   const std::shared_ptr<const ClusterView>& latest = session_.cluster();
-  if (shared_view_ == latest) return;  // only this thread writes it
-  const bool same_nodes =
-      std::ranges::equal(shared_view_->nodes, latest->nodes, {}, &NodeView::address, &NodeView::address);
+  if (shared_view_ == latest) return;                                   // only this thread writes it
+  const bool changed = shared_view_->generation != latest->generation;  // else the nodes are the same
   const std::lock_guard lock{view_mutex_};
   shared_view_ = latest;
-  if (!same_nodes) shared_counters_ = session_.node_counters();
+  if (changed) shared_counters_ = session_.node_counters();
 }
 
 void ClientCore::set_loop_state() {

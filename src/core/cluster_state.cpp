@@ -39,10 +39,41 @@ std::size_t ClusterState::slot_of(const std::string& address) {
   for (std::size_t slot = 0; slot < nodes_.size(); ++slot) {
     if (nodes_[slot].view.address == address) return slot;
   }
+  for (std::size_t slot = 0; slot < nodes_.size(); ++slot) {
+    if (!nodes_[slot].view.address.empty()) continue;
+    nodes_[slot].view.address = address;
+    return slot;
+  }
   Node& node = nodes_.emplace_back();
   node.view.address = address;
   node.claims.assign(shards_.size(), unlisted);
   return nodes_.size() - 1;
+}
+
+std::vector<std::size_t> ClusterState::long_gone() const {
+  std::vector<std::size_t> gone;
+  if (nodes_.size() - present_count_ <= remembered) return gone;
+  for (std::size_t slot = 0; slot < nodes_.size(); ++slot) {
+    if (!nodes_[slot].present && !nodes_[slot].view.address.empty()) gone.push_back(slot);
+  }
+  std::ranges::sort(gone, {}, [this](std::size_t slot) { return nodes_[slot].removal; });
+  gone.resize(gone.size() - std::min(gone.size(), remembered));
+  return gone;
+}
+
+void ClusterState::give_up(const std::vector<std::size_t>& slots) {
+  std::vector<bool> given_up(nodes_.size());
+  for (const std::size_t slot : slots) {
+    given_up[slot] = true;
+    nodes_[slot].view = NodeView{};
+  }
+  // A claim for whoever has the slot next has to be news.
+  for (Node& node : nodes_) {
+    if (!node.present) continue;
+    for (std::int32_t& claim : node.claims) {
+      if (claim >= 0 && given_up[static_cast<std::size_t>(claim)]) claim = nobody;
+    }
+  }
 }
 
 void ClusterState::add(std::size_t slot, Change& change) {
@@ -55,6 +86,7 @@ void ClusterState::add(std::size_t slot, Change& change) {
 void ClusterState::remove(std::size_t slot, TimePoint now, Change& change) {
   Node& node = nodes_[slot];
   node.present = false;
+  node.removal = ++removals_;
   --present_count_;
   change.removed.push_back(slot);
   for (std::uint32_t shard = 0; shard < shards_.size(); ++shard) {

@@ -23,8 +23,9 @@ namespace norikv::core {
 /// views of one stream is news; a repeated claim is not. The latest of transition, hint and answer wins; a refusal
 /// voids what was believed of that node until its next transition.
 ///
-/// A node's number is its slot, which it keeps for good: a node that was removed leaves its slot absent, and has it
-/// again if it comes back. `ClusterView` shows those that are present.
+/// A node's number is its slot. A node that was removed leaves its slot absent, and has it again if it comes back; of
+/// many that were removed the earliest give their slots up (`give_up`) once nothing names them any more, so that nodes
+/// that come and go take no memory. `ClusterView` shows those that are present.
 class ClusterState {
  public:
   using Translator = std::function<std::optional<std::string>(std::string_view id, std::string_view address)>;
@@ -78,6 +79,10 @@ class ClusterState {
   [[nodiscard]] NodeHealth health(std::size_t node) const { return nodes_[node].view.health; }
   [[nodiscard]] const std::string& address(std::size_t node) const { return nodes_[node].view.address; }
   [[nodiscard]] bool present(std::size_t node) const { return nodes_[node].present; }
+  /// Slots of nodes that were removed and are not remembered for their return, the earliest first.
+  [[nodiscard]] std::vector<std::size_t> long_gone() const;
+  /// Other nodes may have the slots of these, which are absent and which nothing names any more.
+  void give_up(const std::vector<std::size_t>& slots);
   /// Slots, absent nodes included.
   [[nodiscard]] std::size_t slot_count() const { return nodes_.size(); }
   [[nodiscard]] std::size_t node_count() const { return present_count_; }
@@ -94,17 +99,20 @@ class ClusterState {
   void publish(const Change& change);
 
  private:
+  // Nodes that were removed and keep their slots; a cluster whose nodes are replaced one by one has fewer.
+  static constexpr std::size_t remembered = 64;
   // What one stream of a node last said about a shard: a node's index, or one of these.
   static constexpr std::int32_t nobody = -1;  // listed, but no leader that is known here
   static constexpr std::int32_t unlisted = -2;
 
   struct Node {
-    NodeView view;
+    NodeView view;  // without an address: the slot is nobody's
     bool present = false;
     bool configured = false;
     bool fresh_stream = true;  // the next view is the first of its stream
     bool range_reported = false;
     bool absence_reported = false;
+    std::uint64_t removal = 0;  // the number of the latest one
     TimePoint stream_opened{};
     std::vector<std::int32_t> claims;  // per shard
     std::vector<std::string> told;     // addresses of others, translated, in its latest view
@@ -139,6 +147,7 @@ class ClusterState {
   const Translator translator_;
   std::vector<Node> nodes_;  // by slot
   std::size_t present_count_ = 0;
+  std::uint64_t removals_ = 0;
   std::vector<Shard> shards_;
   LeaderTable table_;
   std::unordered_map<std::string, std::size_t> ids_;

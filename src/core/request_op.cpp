@@ -161,6 +161,15 @@ bool RequestOp::refused_by(std::size_t asked) const {
   return std::find(refused_by_.begin(), refused_by_.end(), asked) != refused_by_.end();
 }
 
+void RequestOp::mark_nodes(std::vector<bool>& marks) const {
+  for (const std::optional<std::size_t>& one : {prefer, node, hinted, queued_at, has_turn_at}) {
+    if (one) marks[*one] = true;
+  }
+  for (const std::size_t refuser : refused_by_) marks[refuser] = true;
+  for (const std::size_t refuser : level_refused_by_) marks[refuser] = true;
+  for (const Wish& wish : wishes_) marks[wish.node] = true;
+}
+
 TimePoint RequestOp::not_before(std::size_t asked) const {
   TimePoint latest{};
   for (const Wish& wish : wishes_) {

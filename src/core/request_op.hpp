@@ -164,6 +164,8 @@ class RequestOp {
   [[nodiscard]] bool refused_by(std::size_t asked) const;
   [[nodiscard]] const std::vector<std::size_t>& refusing() const { return refused_by_; }
   [[nodiscard]] std::uint32_t hint_hops() const { return hint_hops_; }
+  /// Marks the nodes that it knows by their numbers, those aside that are only out of turn in its round.
+  void mark_nodes(std::vector<bool>& marks) const;
   /// When the node may be asked again, as it has wished.
   [[nodiscard]] TimePoint not_before(std::size_t asked) const;
 

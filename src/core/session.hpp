@@ -152,6 +152,8 @@ class Session {
     std::size_t operations = 0, calls = 0, searches = 0, timers = 0, remembered_writes = 0, queued = 0, keys = 0;
   };
   [[nodiscard]] Held held() const;
+  /// Nodes that are kept account of, those included that were removed and may come back.
+  [[nodiscard]] std::size_t nodes_kept() const { return nodes_.size(); }
 
   [[nodiscard]] const std::shared_ptr<const ClusterView>& cluster() const { return cluster_.snapshot(); }
   [[nodiscard]] const LeaderTable& leader_table() const { return cluster_.leader_table(); }
@@ -319,6 +321,7 @@ class Session {
   void apply(const ClusterState::Change& change, TimePoint now);
   void add_node(std::size_t node, TimePoint now);
   void remove_node(std::size_t node, TimePoint now);
+  void forget_nodes(TimePoint now);
   void carry_out(std::size_t node, const WatchOp::Step& step, const std::string& detail, TimePoint now);
   void warn_of_shard_count(std::size_t node, std::uint32_t shard, std::string_view what);
   void node_answered(std::size_t node, TimePoint now);

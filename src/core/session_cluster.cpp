@@ -142,6 +142,7 @@ void Session::apply(const ClusterState::Change& change, TimePoint now) {
   if (!change.leaders.empty()) watch_moved_calls(change, now);
   for (const LeaderChange& leader : change.leaders) settle_discovery(leader.shard, now);
   if (!change.leaders.empty()) reroute_queued(change, now);
+  if (!change.removed.empty()) forget_nodes(now);
   check_ready();
 }
 
@@ -172,6 +173,26 @@ void Session::remove_node(std::size_t node, TimePoint now) {
       route(*op, now);
     }
   }
+}
+
+/// Gives up the slots of nodes that are long gone. What still names one keeps it until a later node is removed.
+void Session::forget_nodes(TimePoint now) {
+  std::vector<std::size_t> gone = cluster_.long_gone();
+  if (gone.empty()) return;
+  std::vector<bool> named(nodes_.size());
+  for (const auto& [id, op] : operations_) op.mark_nodes(named);
+  for (const auto& [id, call] : calls_) named[call.node] = true;
+  for (const auto& [id, node] : streams_) named[node] = true;
+  std::erase_if(gone, [&](std::size_t node) {
+    std::deque<TimePoint>& settling = nodes_[node].settling;
+    while (!settling.empty() && settling.front() <= now) settling.pop_front();
+    return named[node] || !settling.empty() || !nodes_[node].queue.empty();
+  });
+  for (const std::size_t node : gone) {
+    timers_.cancel(nodes_[node].slot_timer);
+    nodes_[node] = Node{};
+  }
+  cluster_.give_up(gone);
 }
 
 void Session::node_answered(std::size_t node, TimePoint now) {

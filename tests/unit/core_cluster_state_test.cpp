@@ -310,6 +310,40 @@ TEST_CASE("A node is found by its address, by its id, and by its id with a shard
   CHECK(cluster.state.find("node1-") == -1);
 }
 
+TEST_CASE("Of many nodes that were removed the latest are remembered, and others get the slots of the rest") {
+  Cluster cluster;
+  const auto name = [](int number) { return "n" + std::to_string(number) + ":1"; };
+  for (int number = 0; number < 200; ++number) {
+    cluster.apply(cluster.state.set_nodes({"a:1", name(number)}, cluster.tick()));
+    cluster.state.give_up(cluster.state.long_gone());
+  }
+  CHECK(cluster.state.slot_count() == 67);  // 64, the two, and the one that came before another went
+  CHECK(cluster.state.node_count() == 2);
+  const std::size_t slots = cluster.state.slot_count();
+  cluster.apply(cluster.state.set_nodes({"a:1", name(150)}, cluster.tick()));
+  CHECK(cluster.state.slot_count() == slots);
+  CHECK(cluster.state.find(name(150)) >= 0);
+  CHECK(cluster.state.find(name(199)) == -1);
+}
+
+TEST_CASE("A claim for a node that has the slot of one that is long gone is news") {
+  Cluster cluster;
+  cluster.show(1, {});
+  cluster.show(0, {{2, "node1"}});
+  REQUIRE(cluster.leader(2) == 1);
+  const auto name = [](int number) { return "n" + std::to_string(number) + ":1"; };
+  int number = 0;
+  for (; number < 66; ++number) cluster.apply(cluster.state.set_nodes({"a:1", name(number)}, cluster.tick()));
+  REQUIRE(cluster.state.long_gone().at(0) == 1);
+  cluster.state.give_up(cluster.state.long_gone());
+  cluster.apply(cluster.state.set_nodes({"a:1", "c:1"}, cluster.tick()));
+  REQUIRE(cluster.state.find("c:1") == 1);
+  CHECK(cluster.leader(2) == -1);
+  cluster.show(1, {});
+  cluster.show(0, {{2, "node1"}});
+  CHECK(cluster.leader(2) == 1);
+}
+
 TEST_CASE("A change counts the generation up, a view without change gives a fresh snapshot of the same one") {
   Cluster cluster;
   cluster.show(0, {{1, "node0"}});

@@ -424,6 +424,50 @@ TEST_CASE("What waits at a node goes to the one that replaces it") {
   CHECK(waiting.succeeded());
 }
 
+TEST_CASE("Ten thousand nodes that come and go leave no more behind than a few") {
+  core::Session session{watched_nodes(1), 1};
+  TimePoint now{1h};
+  session.start(now);
+  for (int number = 0; number < 10'000; ++number) {
+    session.set_nodes({"stays:1", "n" + std::to_string(number) + ":1"}, now += 1ms);
+    std::vector<core::WatchId> cancelled;
+    for (const core::Action& action : session.take_actions()) {
+      if (const auto* cancel = std::get_if<core::CancelWatch>(&action)) cancelled.push_back(cancel->id);
+    }
+    for (const core::WatchId id : cancelled) session.on_stream_end({id, 1, "CANCELLED"}, now);
+    session.deliveries().clear();
+  }
+  CHECK(session.nodes_kept() < 70);
+  CHECK(session.held().timers == 2);  // of the two streams
+  CHECK(session.node_counters().size() == 2);
+}
+
+TEST_CASE("A node that was removed keeps its slot as long as a request is on its way to it") {
+  core::Session session{nodes(1), 1};
+  TimePoint now{1h};
+  session.start(now);
+  core::Request request;
+  request.id = core::OpId{1};
+  request.method = a_get;
+  request.payload = std::make_shared<const std::string>(wire::encode_get("key"));
+  request.deadline = now + 1h;
+  session.submit(std::move(request), GetCallback{}, now);
+  const auto actions = session.take_actions();
+  const core::CallId call = std::get<core::Call>(actions[0]).id;
+  const auto replace = [&](int from, int to) {
+    for (int number = from; number < to; ++number) session.set_nodes({"n" + std::to_string(number) + ":1"}, now += 1ms);
+  };
+  replace(0, 200);
+  const std::size_t kept = session.nodes_kept();
+  core::Reply reply = missing();
+  reply.id = call;
+  session.on_reply(std::move(reply), now);
+  CHECK(session.cluster()->shards[0].leader == -1);  // not the one that would have its slot
+  replace(200, 400);
+  CHECK(session.nodes_kept() == kept);
+  CHECK(kept < 70);
+}
+
 TEST_CASE("Who waited in vain for the cluster is told why each node did not answer") {
   Script script{watched_nodes(2)};
   const auto ready = script.wait_ready(Need::any_node, 1s);
