@@ -14,7 +14,7 @@ constexpr std::size_t max_told = 1024;
 }  // namespace
 
 ClusterState::ClusterState(const std::vector<std::string>& addresses, std::uint32_t total_shards, Translator translator)
-    : translator_(std::move(translator)), shards_(total_shards), table_(total_shards) {
+    : translator_(std::move(translator)), shards_(total_shards), seen_in_(total_shards), table_(total_shards) {
   Change ignored;
   for (const std::string& address : addresses) {
     const std::size_t slot = slot_of(address);
@@ -162,8 +162,12 @@ ClusterState::Change ClusterState::on_view(std::size_t index, const wire::View& 
     if (change.nodes.empty()) change.nodes.push_back(index);
   }
 
+  if (++view_number_ == 0) std::fill(seen_in_.begin(), seen_in_.end(), view_number_++);  // it has come around
   for (const wire::Shard& shard : view.shards) {
     if (shard.id < shards_.size()) {
+      // A shard that is listed twice says what its first entry says: two that disagree would change the leader twice
+      // with each view.
+      if (std::exchange(seen_in_[shard.id], view_number_) == view_number_) continue;
       apply_claim(index, shard.id, claim_of(index, shard), now, change);
     } else if (!std::exchange(node.range_reported, true)) {
       change.shard_out_of_range = shard.id;

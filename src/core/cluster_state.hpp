@@ -149,6 +149,8 @@ class ClusterState {
   std::size_t present_count_ = 0;
   std::uint64_t removals_ = 0;
   std::vector<Shard> shards_;
+  std::vector<std::uint32_t> seen_in_;  // per shard, the number of the last view that had it
+  std::uint32_t view_number_ = 0;
   LeaderTable table_;
   std::unordered_map<std::string, std::size_t> ids_;
   std::shared_ptr<const ClusterView> snapshot_;

@@ -120,6 +120,20 @@ TEST_CASE("A node may claim for another one that is known by its id") {
   CHECK(cluster.leader(2) == 1);
 }
 
+TEST_CASE("Of a shard that a view lists twice the first entry counts, and a repeated view is no news") {
+  Cluster cluster;
+  cluster.show(1, {});
+  for (int i = 0; i < 3; ++i) {
+    wire::View view{++cluster.epoch, {{"node0", "0.0.0.0:7447", "unknown"}}, {}};
+    view.shards.push_back({1, {{"node0", true}}});
+    view.shards.push_back({1, {{"node1", true}}});
+    view.shards.push_back({1, {{"node0", false}}});
+    const auto change = cluster.apply(cluster.state.on_view(0, view, cluster.tick()));
+    CHECK(change.leaders.size() == (i == 0 ? 1 : 0));
+    CHECK(cluster.leader(1) == 0);
+  }
+}
+
 TEST_CASE("A claim for a node that nobody knows is no claim") {
   Cluster cluster;
   cluster.show(0, {{2, "node7"}});
