@@ -242,6 +242,7 @@ Result<void> ClientCore::set_tls(const TlsOptions& options) {
       result = tl::make_unexpected(closed());  // which is inside this call, unlike the rest
     } else if (end_ == End::none) {
       transport_->secure(material);
+      session_.reopen_streams(now());
     }
   });
   return result;

@@ -257,7 +257,7 @@ void Session::on_timer(const TimerToken& token, TimePoint now) {
     case TimerKind::node_slot:
       return start_queued(token.subject, now);
     case TimerKind::watch:
-      return carry_out(token.subject, nodes_[token.subject].watch->op.on_timer(now), {}, now);
+      return carry_out(token.subject, nodes_[token.subject].watch->op.on_timer(now, random_.unit()), {}, now);
     case TimerKind::ready_deadline:
       return end_ready(token.subject, tl::make_unexpected(ready_error(ErrorCode::deadline_exceeded, why_not_ready())));
     case TimerKind::token:

@@ -107,6 +107,8 @@ class Session {
   void cancel_wait(std::uint64_t id);
   /// The nodes the user names from now on; at least one, all well-formed.
   void set_nodes(const std::vector<std::string>& addresses, TimePoint now);
+  /// Connections are made in another way from now on: topology streams move to new ones.
+  void reopen_streams(TimePoint now);
   /// `callback` is delivered when everything submitted so far has been.
   void drain(Task callback);
   /// An operation that was refused before it became one.

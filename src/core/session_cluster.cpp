@@ -9,6 +9,22 @@ namespace {
 
 constexpr std::size_t max_reason = 1000;  // of many nodes the first ones tell enough
 
+// What only a node that is there says of a stream that it does not give us: it may well take requests.
+bool refuses_stream(int status) {
+  switch (status) {
+    case grpc_status::not_found:
+    case grpc_status::already_exists:
+    case grpc_status::permission_denied:
+    case grpc_status::failed_precondition:
+    case grpc_status::out_of_range:
+    case grpc_status::unimplemented:
+    case grpc_status::unauthenticated:
+      return true;
+    default:
+      return false;
+  }
+}
+
 }  // namespace
 
 void Session::on_view(WatchId id, const wire::View& view, TimePoint now) {
@@ -67,8 +83,7 @@ void Session::on_stream_end(const StreamEnd& end, TimePoint now) {
   }
   if (end.status == grpc_status::unauthenticated) tokens_.on_refused(watch.token, now, random_.unit());
   const WatchOp::Step step = watch.op.on_end(now, random_.unit());
-  // A server without topology streams is no server that is down, nor is one that asks who we are.
-  if (end.status == grpc_status::unimplemented || end.status == grpc_status::unauthenticated) {
+  if (refuses_stream(end.status)) {
     node_answered(node, now);
     start_queued(node, now);
   } else {
@@ -84,6 +99,8 @@ void Session::carry_out(std::size_t node, const WatchOp::Step& step, const std::
   Watch& watch = *nodes_[node].watch;
   timers_.cancel(watch.timer);
   if (step.wake_at) watch.timer = timers_.schedule(*step.wake_at, {TimerKind::watch, node});
+  // What the old one still says, its end included, counts no more.
+  if (step.open && watch.stream) actions_.emplace_back(CancelWatch{*std::exchange(watch.stream, std::nullopt)});
   if (step.open && !may_send(now)) {
     watch.awaits_token = true;
     timers_.cancel(watch.timer);  // it is not the node that is silent
@@ -113,6 +130,15 @@ std::vector<ConnectionEvent> Session::connection_states() const {
     if (watch) events.push_back({EventKind::replay, cluster_.address(node), watch->op.state(), {}, std::nullopt});
   }
   return events;
+}
+
+void Session::reopen_streams(TimePoint now) {
+  if (!started_ || closing_) return;
+  for (std::size_t node = 0; node < nodes_.size(); ++node) {
+    std::optional<Watch>& watch = nodes_[node].watch;
+    // One that waits after a failure is tried too: its cause may be gone.
+    if (watch && !watch->awaits_token) carry_out(node, watch->op.start(now), {}, now);
+  }
 }
 
 void Session::set_nodes(const std::vector<std::string>& addresses, TimePoint now) {

@@ -74,9 +74,7 @@ void Session::go_on_with_token(TimePoint now) {
   for (std::size_t node = 0; node < nodes_.size(); ++node) {
     std::optional<Watch>& watch = nodes_[node].watch;
     if (!watch || !std::exchange(watch->awaits_token, false) || closing_) continue;
-    WatchOp::Step step = watch->op.start(now);
-    step.news.reset();  // it has been connecting all the time
-    carry_out(node, step, {}, now);
+    carry_out(node, watch->op.open_again(now), {}, now);
   }
   watch_token_source(now);
 }

@@ -185,6 +185,25 @@ TEST_CASE("Certificates are replaced under load: calls under way end, and none f
   for (const GetOutcome& outcome : later) CHECK(ended(outcome) == "ok");
 }
 
+TEST_CASE("Topology streams move to a connection with the new certificates, without a word of trouble") {
+  Cluster cluster = serving(shown(certificates().server, certificates().ca));
+  Guest guest{options_for(cluster, known_as(certificates().client))};
+  REQUIRE(ended(guest.ready({.timeout = 10s, .need = Need::all_nodes})) == "ok");
+  std::vector<ConnectionState> states;
+  const auto subscription =
+      guest->connections().subscribe([&](const ConnectionEvent& event) { states.push_back(event.state); });
+  REQUIRE(guest.loop().run_until([&] { return states.size() == 1; }));
+  const auto before = cluster.counters();
+  REQUIRE(guest->set_tls(known_as(certificates().renewed_client)).has_value());
+  REQUIRE(guest.loop().run_until([&] { return states.size() == 3; }));
+  using enum ConnectionState;
+  CHECK(states == std::vector{connected, connecting, connected});
+  CHECK(cluster.counters().connections == before.connections + 1);
+  CHECK(guest->cluster()->nodes[0].health == NodeHealth::up);
+  CHECK(ended(guest.put("key", "value")) == "ok");
+  CHECK(cluster.counters().connections == before.connections + 1);
+}
+
 TEST_CASE("A server that comes back with a certificate of another authority is reached once the client knows it") {
   Cluster cluster = serving(shown(certificates().server));
   Guest guest{options_for(cluster, trusting(certificates().ca))};

@@ -243,6 +243,10 @@ void Host::on_view(core::WatchId id, wire::View view) {
     if (closing_) return session_.on_view(id, view, agenda_.now());
     const std::shared_ptr<const ClusterView> before = session_.cluster();
     session_.on_view(id, view, agenda_.now());
+    if (replaced_.count(id) != 0) {
+      if (session_.cluster() != before) judge_.fail("incarnation", "a stream that was given up has still a say");
+      return;
+    }
     judge_.view_shown(streams_.at(id), !std::exchange(spoken_[id], true), view, *before, *session_.cluster());
   });
 }
@@ -275,6 +279,7 @@ void Host::input(const std::function<void()>& change) {
     if (const auto* call = std::get_if<core::Call>(&action))
       operation = judge_.started(*call, node_of(call->address), *before, *session_.cluster());
     if (const auto* given_up = std::get_if<core::CancelCall>(&action)) judge_.given_up(given_up->id);
+    if (const auto* replaced = std::get_if<core::CancelWatch>(&action)) replaced_.insert(replaced->id);
     actions_.push_back({std::move(action), operation});
   }
   judge_.believes(*before, *session_.cluster());

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -110,6 +111,7 @@ class Host final : private NetworkSink {
   std::vector<Started> actions_;
   std::map<core::WatchId, std::size_t> streams_;  // to which node
   std::map<core::WatchId, bool> spoken_;
+  std::set<core::WatchId> replaced_;  // streams in whose place there are others, or none
   std::deque<Called> called_;
   std::optional<TimePoint> turn_at_;
   std::uint64_t turn_number_ = 0;

@@ -253,6 +253,11 @@ class Script {
   void end_cancelled_streams();
   [[nodiscard]] std::size_t open_streams() const { return streams_.size() + cancelled_streams_.size(); }
 
+  void reopen_streams() {
+    session_.reopen_streams(now_);
+    settle();
+  }
+
   /// The token that the stream to a node carries; empty = none.
   [[nodiscard]] const std::string& stream_token(std::size_t node) const { return stream_tokens_.at(node); }
 

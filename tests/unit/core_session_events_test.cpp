@@ -126,6 +126,77 @@ TEST_CASE("A stream that never speaks is silent after three seconds") {
   CHECK(script.connections.back().state == ConnectionState::connected);
 }
 
+TEST_CASE("A silent stream gives way to a new one after a pause, and is silent until that speaks") {
+  Script script{watched_nodes(1)};
+  script.claims(0, {1});
+  script.wait(3s);
+  REQUIRE(script.connections.back().state == ConnectionState::silent);
+  const auto told = script.connections.size();
+  CHECK(script.counters().stream_reconnects.value() == 0);
+  script.wait(100ms);
+  CHECK(script.counters().stream_reconnects.value() == 1);
+  REQUIRE(script.streaming(0));
+  CHECK(script.open_streams() == 2);  // the old one has not come home
+  script.end_cancelled_streams();
+  script.wait(20s);
+  CHECK(script.counters().stream_reconnects.value() > 3);
+  CHECK(script.counters().stream_reconnects.value() < 8);
+  CHECK(script.connections.size() == told);
+  CHECK(script.leader(1) == 0);
+  script.claims(0, {1});
+  CHECK(script.connections.size() == told + 1);
+  CHECK(script.connections.back().state == ConnectionState::connected);
+  CHECK(script.session().cluster()->nodes[0].health == NodeHealth::up);
+}
+
+TEST_CASE("Streams that are to be opened anew move without a word of trouble") {
+  Script script{watched_nodes(2)};
+  script.claims(0, {1});
+  script.claims(1, {2});
+  const auto told = script.connections.size();
+  script.reopen_streams();
+  CHECK(script.open_streams() == 4);
+  script.end_cancelled_streams();
+  CHECK(script.open_streams() == 2);
+  CHECK(script.leader(1) == 0);
+  script.claims(0, {1});
+  script.claims(1, {2});
+  REQUIRE(script.connections.size() == told + 4);
+  for (auto event = script.connections.begin() + static_cast<std::ptrdiff_t>(told); event != script.connections.end();
+       ++event) {
+    CHECK((event->state == ConnectionState::connecting || event->state == ConnectionState::connected));
+  }
+  for (const TopologyEvent& event : script.topology) {
+    for (const NodeView& node : event.after->nodes)
+      CHECK((node.health == NodeHealth::up || node.health == NodeHealth::unknown));
+  }
+  CHECK(script.leader(1) == 0);
+  CHECK(script.leader(2) == 1);
+}
+
+TEST_CASE("A stream that waits after a failure is opened at once when streams are to be opened anew") {
+  Script script{watched_nodes(1)};
+  script.end_stream(0);
+  REQUIRE_FALSE(script.streaming(0));
+  script.reopen_streams();
+  CHECK(script.streaming(0));
+  script.wait(2s);
+  CHECK(script.open_streams() == 1);
+}
+
+TEST_CASE("A node that refuses the stream alone stays up") {
+  const int code = GENERATE(7, 9, 12, 16);
+  Script script{watched_nodes(1)};
+  lead(script, 0, 0);
+  const auto health = [&] { return script.session().cluster()->nodes[0].health; };
+  for (int i = 0; i < 4; ++i) {
+    script.end_stream(0, code, "not for you");
+    CHECK(health() == NodeHealth::up);
+    script.wait(2s);
+  }
+  for (const TopologyEvent& event : script.topology) CHECK(event.after->nodes[0].health != NodeHealth::suspect);
+}
+
 TEST_CASE("A restarted node's claims of before are void unless it repeats them") {
   Script script{watched_nodes(1)};
   script.claims(0, {1, 2});
