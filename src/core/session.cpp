@@ -161,7 +161,10 @@ void Session::finish(OpId id, Outcome outcome, TimePoint now) {
     lanes_.abandon(lane, id);
     start_from_lane(lane, now);  // nobody may be left to wake up for
   }
-  if (locks_key(op) && !writing) leave_key(op.request.conditional->key, id, now);
+  if (locks_key(op) && !writing) {
+    const bool unknown = op.last_outcome_unknown;
+    leave_key(op.request.conditional->key, id, unknown ? ShardLanes::Leave::settle : ShardLanes::Leave::at_once, now);
+  }
   settle_discovery(shard, now);
   if (op.internal) return;
 
@@ -249,6 +252,8 @@ void Session::on_timer(const TimerToken& token, TimePoint now) {
       return;
     case TimerKind::lane:
       return start_from_lane(static_cast<std::uint32_t>(token.subject), now);
+    case TimerKind::key:
+      return on_key_settled(OpId{token.subject}, now);
     case TimerKind::operation_second:
       if (RequestOp* op = find(OpId{token.subject})) send_second(*op, now);
       return;
@@ -319,6 +324,11 @@ void Session::fail_all(TimePoint now) {
   for (Node& node : nodes_) timers_.cancel(node.slot_timer);
   for (auto& [shard, timer] : lane_timers_) timers_.cancel(timer);
   lane_timers_.clear();
+  for (auto& [holder, settling] : settling_keys_) {
+    timers_.cancel(settling.timer);
+    static_cast<void>(key_locks_.leave(settling.key, holder));
+  }
+  settling_keys_.clear();
 }
 
 }  // namespace norikv::core

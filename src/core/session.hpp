@@ -169,6 +169,10 @@ class Session {
     std::string key;
     OpId holder{};
   };
+  struct SettlingKey {
+    std::string key;
+    TimerId timer;
+  };
   // A request on the wire. Without its operation it is a ghost: nobody waits for it, but its node and its lane do.
   struct CallRecord {
     std::optional<OpId> operation;
@@ -245,7 +249,8 @@ class Session {
 
   // session_conditional.cpp: writes that look first
   [[nodiscard]] bool locks_key(const RequestOp& op) const;
-  void leave_key(const std::string& key, OpId holder, TimePoint now);
+  void leave_key(const std::string& key, OpId holder, ShardLanes::Leave how, TimePoint now);
+  void on_key_settled(OpId holder, TimePoint now);
   void look_again(RequestOp& op);
   void on_looked(RequestOp& op, std::optional<Entry> found, TimePoint now);
   [[nodiscard]] bool looks_again_after(const RequestOp& op, const Verdict& verdict) const;
@@ -344,7 +349,8 @@ class Session {
   TokenCache tokens_;
   CollisionDetector collisions_;
   KeyLocks key_locks_;
-  std::deque<OpId> key_turns_;  // those whose turn has come, the first one is being let in
+  std::unordered_map<OpId, SettlingKey> settling_keys_;  // by holder: what it wrote may still be carried out
+  std::deque<OpId> key_turns_;                           // those whose turn has come, the first one is being let in
 
   std::pmr::unordered_map<OpId, RequestOp> operations_{&memory_};
   std::pmr::unordered_map<CallId, CallRecord> calls_{&memory_};

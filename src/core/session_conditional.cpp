@@ -10,7 +10,14 @@ bool Session::locks_key(const RequestOp& op) const {
   return op.request.conditional && options_.writes.in_flight_per_shard != 1;
 }
 
-void Session::leave_key(const std::string& key, OpId holder, TimePoint now) {
+void Session::leave_key(const std::string& key, OpId holder, ShardLanes::Leave how, TimePoint now) {
+  if (how == ShardLanes::Leave::settle && !failing_all_) {
+    // Who looks now may not see what is still to come, and would write over it.
+    const auto settled = now + options_.writes.lane_settle;
+    const TimerId timer = timers_.schedule(settled, {TimerKind::key, static_cast<std::uint64_t>(holder)});
+    settling_keys_.emplace(holder, SettlingKey{key, timer});
+    return;
+  }
   const std::optional<OpId> next = key_locks_.leave(key, holder);
   if (!next || failing_all_) return;
   key_turns_.push_back(*next);
@@ -19,6 +26,11 @@ void Session::leave_key(const std::string& key, OpId holder, TimePoint now) {
   for (; !key_turns_.empty(); key_turns_.pop_front()) {
     if (RequestOp* waiting = find(key_turns_.front())) enter_lane(*waiting, now);
   }
+}
+
+void Session::on_key_settled(OpId holder, TimePoint now) {
+  const std::string key = std::move(settling_keys_.extract(holder).mapped().key);
+  leave_key(key, holder, ShardLanes::Leave::at_once, now);
 }
 
 void Session::look_again(RequestOp& op) {

@@ -95,7 +95,10 @@ void Session::on_reply(Reply reply, TimePoint now) {
     const bool unknown = effect_of(call.method) == Effect::write && outcome_unknown(call.method, call.shard, reply);
     if (unknown && !lanes_.lifted() && !failing_all_) node.settling.push_back(now + options_.writes.lane_settle);
     if (call.in_lane) release_lane(call.lane, unknown, now);
-    if (call.key_lock) leave_key(call.key_lock->key, call.key_lock->holder, now);
+    if (call.key_lock) {
+      const ShardLanes::Leave how = unknown ? ShardLanes::Leave::settle : ShardLanes::Leave::at_once;
+      leave_key(call.key_lock->key, call.key_lock->holder, how, now);
+    }
   }
   start_queued(call.node, now);
 }

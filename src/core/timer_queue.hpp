@@ -14,6 +14,7 @@ enum class TimerKind : std::uint8_t {
   operation_wake,
   operation_second,  // a second request beside the first
   lane,
+  key,  // a conditional write's, which settles
   moved_leader,
   node_slot,
   watch,

@@ -1,5 +1,7 @@
 #include "simulation/codec.hpp"
 
+#include <charconv>
+
 #include "norikv.pb.h"
 
 namespace norikv::simulation {
@@ -20,6 +22,17 @@ std::optional<Message> parse(std::string_view bytes) {
 }
 
 }  // namespace
+
+std::string text_of(Value value) { return "v" + std::to_string(value); }
+
+Value value_of(std::string_view text) {
+  Value value = 0;
+  const char* const end = text.data() + text.size();
+  if (text.empty() || std::from_chars(text.data() + 1, end, value).ptr != end) return UINT64_MAX;
+  return value;
+}
+
+Value value_of(const std::optional<Entry>& entry) { return entry ? value_of(entry->value) : missing; }
 
 std::optional<ServerRequest> decode_request(wire::Method method, std::string_view bytes) {
   ServerRequest request;

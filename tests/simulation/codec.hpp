@@ -6,6 +6,7 @@
 
 #include <norikv/types.hpp>
 
+#include "simulation/linearizability.hpp"
 #include "testing/cluster_model.hpp"
 #include "wire/wire.hpp"
 
@@ -19,6 +20,12 @@ struct ServerRequest {
   testing::Write write;     ///< Of a put or remove; its key is set for gets too.
   std::string consistency;  ///< Of a get.
 };
+
+/// A value as it is stored, and back; text that nobody wrote is a value that nobody wrote.
+[[nodiscard]] std::string text_of(Value value);
+[[nodiscard]] Value value_of(std::string_view text);
+/// What a reader saw.
+[[nodiscard]] Value value_of(const std::optional<Entry>& entry);
 
 /// None if it does not parse.
 [[nodiscard]] std::optional<ServerRequest> decode_request(wire::Method method, std::string_view bytes);

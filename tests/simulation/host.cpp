@@ -1,29 +1,10 @@
 #include "simulation/host.hpp"
 
-#include <norikv/routing.hpp>
-
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
 namespace norikv::simulation {
 namespace {
-
-std::string text_of(Value value) { return "v" + std::to_string(value); }
-
-// What a reader sees; text that nobody wrote is a value that nobody wrote.
-Value value_of(const std::optional<Entry>& entry) {
-  if (!entry) return missing;
-  Value value = 0;
-  const char* const end = entry->value.data() + entry->value.size();
-  if (entry->value.empty() || std::from_chars(entry->value.data() + 1, end, value).ptr != end) return UINT64_MAX;
-  return value;
-}
-
-std::string outcome(const OperationRecord& succeeded) {
-  if (succeeded.is_write()) return "ok";
-  return succeeded.seen == missing ? "ok, missing" : "ok, " + text_of(succeeded.seen);
-}
 
 std::string text_of(const core::Metadata& metadata) {
   std::string text;
@@ -47,183 +28,6 @@ Host::Host(const Scenario& scenario, std::size_t index, Agenda& agenda, Trace& t
 
 void Host::start() {
   post([this] { session_.start(agenda_.now()); });
-}
-
-// -- Users
-// -------------------------------------------------------------------------------------------------------------
-
-std::uint64_t Host::submit(Ask ask) {
-  OperationRecord record;
-  record.method = ask.method;
-  record.key = ask.key;
-  record.shard = shard_of(ask.key, scenario_.options.total_shards);
-  record.value = ask.value;
-  record.consistency = ask.consistency;
-  record.has_idempotency_key = ask.idempotent;
-  record.submitted = agenda_.now();
-  record.deadline = agenda_.now() + ask.timeout;
-  if (ask.version) record.expected = ask.expected;
-  const std::size_t bytes = ask.key.size() + 20;
-  const auto ticket = admission_.try_admit(bytes, record.shard);
-  if (!ticket) {
-    record.refused = true;
-    OperationRecord& refused = judge_.submitted(std::move(record));
-    refuse(refused, std::move(ask.then));
-    return refused.number;
-  }
-
-  record.id = core::OpId{next_id_++};
-  const std::string token =
-      ask.idempotent ? "client " + std::to_string(index_) + " operation " + std::to_string(next_id_) : std::string{};
-  if (ask.method == wire::Method::put) {
-    record.payload = std::make_shared<const std::string>(
-        wire::encode(wire::PutRequest{ask.key, text_of(ask.value), 0, token, ask.version}));
-  } else if (ask.method == wire::Method::remove) {
-    record.payload = std::make_shared<const std::string>(wire::encode(wire::RemoveRequest{ask.key, token}));
-  } else {
-    record.payload = std::make_shared<const std::string>(wire::encode_get(ask.key));
-  }
-  OperationRecord& operation = judge_.submitted(std::move(record));
-  trace_("client {}: operation {}: {} {} (shard {}){}{}", index_, operation.number, wire::path(operation.method),
-         operation.key, operation.shard, operation.value == missing ? "" : " " + text_of(operation.value),
-         operation.has_idempotency_key ? " with a key" : "");
-
-  core::Request request;
-  request.id = operation.id;
-  request.method = operation.method;
-  request.shard = operation.shard;
-  request.payload = operation.payload;
-  request.consistency = operation.consistency;
-  request.expected = ask.version;
-  request.has_idempotency_key = operation.has_idempotency_key;
-  request.ticket = *ticket;
-  request.submitted = operation.submitted;
-  request.deadline = operation.deadline;
-  auto kept = std::make_shared<std::pair<core::Request, core::Callback>>(std::move(request),
-                                                                         callback_of(operation, std::move(ask.then)));
-  enter([this, kept] { session_.submit(std::move(kept->first), std::move(kept->second), agenda_.now()); });
-  return operation.number;
-}
-
-void Host::refuse(OperationRecord& operation, Then then) {
-  if (admission_.operations() == 0) judge_.fail("admission", operation, "an empty client is full");
-  auto callback = std::make_shared<core::Callback>(callback_of(operation, std::move(then)));
-  const OperationKind kind = operation.method == wire::Method::put   ? OperationKind::put
-                             : operation.method == wire::Method::get ? OperationKind::get
-                                                                     : OperationKind::remove;
-  post([this, callback, kind] {
-    Error error;
-    error.code = ErrorCode::overloaded;
-    session_.refuse(std::move(*callback), std::move(error), kind, agenda_.now());
-  });
-}
-
-void Host::in_callback(const std::function<void()>& run) {
-  try {
-    run();
-  } catch (Violation& violation) {
-    caught_ = std::move(violation);
-  }
-}
-
-template <class Result, class Keep>
-void Host::tell(OperationRecord& operation, const Then& then, Result& result, Keep keep) {
-  in_callback([&] {
-    if (result) keep(*result);
-    trace_("client {}: operation {} ends: {}", index_, operation.number,
-           result ? outcome(operation) : result.error().describe());
-    judge_.told(operation, result ? std::nullopt : std::optional(std::move(result.error())));
-    if (then) then(operation);
-  });
-}
-
-core::Callback Host::callback_of(OperationRecord& operation, Then then) {
-  OperationRecord* const record = &operation;
-  switch (operation.method) {
-    case wire::Method::put:
-      return PutCallback{[this, record, then = std::move(then)](Result<Written> result) {
-        tell(*record, then, result, [record](const Written& written) { record->version = written.version; });
-      }};
-    case wire::Method::remove:
-      return RemoveCallback{[this, record, then = std::move(then)](Result<Removed> result) {
-        tell(*record, then, result, [record](const Removed& removed) { record->version = removed.version; });
-      }};
-    default:
-      return GetCallback{[this, record, then = std::move(then)](Result<std::optional<Entry>> result) {
-        tell(*record, then, result, [record](const std::optional<Entry>& entry) {
-          record->seen = value_of(entry);
-          if (entry) record->version = entry->version;
-        });
-      }};
-  }
-}
-
-void Host::cancel(std::uint64_t number_of) {
-  OperationRecord& operation = judge_.operation(number_of);
-  if (operation.refused) return;
-  judge_.cancelled(operation);
-  trace_("client {}: operation {} is cancelled", index_, number_of);
-  enter([this, id = operation.id] { session_.cancel(id, agenda_.now()); });
-}
-
-Host::Called& Host::expect_call(std::string what) {
-  called_.push_back({std::move(what), 0});
-  return called_.back();
-}
-
-void Host::drain() {
-  Called* const called = &expect_call("drain");
-  // A barrier comes behind everything that was submitted before it.
-  const std::vector<std::uint64_t> before = judge_.pending_operations();
-  enter([this, called, before] {
-    session_.drain([this, called, before] {
-      in_callback([&] {
-        if (++called->times > 1) judge_.fail("callback-twice", "a barrier was called back twice");
-        for (const std::uint64_t operation : before) {
-          if (judge_.operation(operation).pending() && !judge_.operation(operation).refused)
-            judge_.fail("drain", judge_.operation(operation), "a barrier overtook it");
-        }
-      });
-    });
-  });
-}
-
-void Host::wait_ready(Need need, Duration timeout) {
-  Called* const called = &expect_call("wait_ready");
-  const TimePoint deadline = agenda_.now() + timeout;
-  enter([this, called, need, deadline] {
-    session_.wait_ready(need, deadline, [this, called, deadline](Result<void> result) {
-      in_callback([&] {
-        if (++called->times > 1) judge_.fail("callback-twice", "wait_ready was called back twice");
-        if (!result && result.error().code == ErrorCode::deadline_exceeded && agenda_.now() < deadline)
-          judge_.fail("wrong-end", "wait_ready ran out of time too early");
-      });
-    });
-  });
-}
-
-// What a subscriber sees first is the state at its place among the events.
-void Host::subscribe() {
-  Called* const called = &expect_call("subscribe");
-  enter([this, called] {
-    session_.defer([this, called, view = session_.cluster()] {
-      in_callback([&] {
-        if (++called->times > 1) judge_.fail("callback-twice", "a replay came twice");
-        judge_.replay(*view);
-      });
-    });
-  });
-}
-
-void Host::close(Duration grace) {
-  trace_("client {}: is closed", index_);
-  closing_ = true;
-  const TimePoint ends = agenda_.now() + grace;
-  enter([this, grace, ends] {
-    judge_.closing(std::max(ends, agenda_.now() + grace));
-    session_.close(grace, agenda_.now());
-  });
-  wake(agenda_.now());
 }
 
 // -- The loop
@@ -361,6 +165,8 @@ void Host::deliver_some() {
       ready->callback(std::move(ready->result));
     } else if (auto* deferred = std::get_if<core::Deferred>(&delivery)) {
       deferred->task();
+    } else if (auto* decide = std::get_if<core::Decide>(&delivery)) {
+      deliver(*decide);
     } else if (auto* event = std::get_if<TopologyEvent>(&delivery)) {
       judge_.topology(*event);
     } else if (auto* warning = std::get_if<WarningEvent>(&delivery)) {
@@ -380,7 +186,20 @@ void Host::deliver(core::Completion& completion) {
         [](core::Success&& success) { return std::get<std::optional<Entry>>(std::move(success)); }));
   } else if (auto* remove = std::get_if<RemoveCallback>(&completion.callback)) {
     (*remove)(std::move(outcome).map([](core::Success&& success) { return Removed{std::get<Version>(success)}; }));
+  } else if (auto* update = std::get_if<UpdateCallback>(&completion.callback)) {
+    (*update)(std::move(outcome).map([](core::Success&& success) { return std::get<Updated>(std::move(success)); }));
   }
+}
+
+void Host::deliver(core::Decide& decide) {
+  if (session_.undecided(decide.operation) == nullptr) return;
+  Result<Change> change = decide.update(decide.found);
+  if (caught_) return;                                                // what it does not keep is thrown behind it
+  core::Ticket* const ticket = session_.undecided(decide.operation);  // the function may have cancelled it
+  if (ticket != nullptr && change->value()) admission_.grow(*ticket, change->value()->size());
+  const std::string key =
+      decide.wants_idempotency_key ? "client " + std::to_string(index_) + " key " + std::to_string(++keys_drawn_) : "";
+  input([&] { session_.on_decided(std::move(decide), std::move(change), key, agenda_.now()); });
 }
 
 // -- The end

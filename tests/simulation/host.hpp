@@ -33,12 +33,17 @@ class Host final : private NetworkSink {
 
   /// What a user asks for. `then` runs in the operation's callback.
   using Then = std::function<void(const OperationRecord&)>;
+  /// What an update makes of what it has seen (the last one of the record's rounds); none = it keeps that.
+  using Decision = std::function<std::optional<Value>(const OperationRecord&)>;
   struct Ask {
     wire::Method method{};
     std::string key;
     Value value = missing;           ///< Of a put.
-    std::optional<Version> version;  ///< Of a put with a precondition ...
+    std::optional<Version> version;  ///< Of a write with a precondition ...
     Value expected = missing;        ///< ... and the value that had this version.
+    Looks looks = Looks::never;
+    std::uint32_t max_rounds = 0;  ///< Of an update ...
+    Decision decide{};             ///< ... whose function this is.
     bool idempotent = false;
     Consistency consistency = Consistency::lease;
     Duration timeout{};
@@ -80,6 +85,9 @@ class Host final : private NetworkSink {
   [[nodiscard]] std::size_t node_of(const std::string& address) const;
   void deliver_some();
   void deliver(core::Completion& completion);
+  void deliver(core::Decide& decide);
+  void encode(const Ask& ask, OperationRecord& record);
+  core::Request request_of(OperationRecord& operation, const core::Ticket& ticket, Decision decide);
   core::Callback callback_of(OperationRecord& operation, Then then);
   void refuse(OperationRecord& operation, Then then);
   template <class Result, class Keep>
@@ -120,6 +128,7 @@ class Host final : private NetworkSink {
   bool in_turn_ = false;
   bool closing_ = false;
   std::uint64_t next_id_ = 1;
+  std::uint64_t keys_drawn_ = 0;  // for what updates store
 };
 
 }  // namespace norikv::simulation

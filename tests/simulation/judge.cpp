@@ -24,6 +24,7 @@ OperationRecord& Judge::submitted(OperationRecord record) {
   OperationRecord& operation = operations_.back();
   pending_.push_back(operation.number);
   if (operation.payload) by_payload_.emplace(operation.payload.get(), &operation);
+  if (operation.look) by_payload_.emplace(operation.look.get(), &operation);
   return operation;
 }
 
@@ -136,6 +137,7 @@ void Judge::at_end() {
     check_truth(operation);
   }
   check_collisions();
+  check_looked_in_time();
 }
 
 }  // namespace norikv::simulation

@@ -10,6 +10,7 @@
 
 #include "core/session.hpp"
 #include "simulation/agenda.hpp"
+#include "simulation/codec.hpp"
 #include "simulation/record.hpp"
 #include "simulation/scenario.hpp"
 
@@ -26,6 +27,9 @@ class Judge {
   OperationRecord& submitted(OperationRecord record);
   void told(OperationRecord& operation, std::optional<Error> error);
   void cancelled(OperationRecord& operation) { operation.cancelled = true; }
+  /// An update's function is asked, and what it said.
+  void asked(OperationRecord& operation, const std::optional<Entry>& found) const;
+  void decided(OperationRecord& operation, std::optional<Value> stored);
   void closing(TimePoint at) { closes_at_ = closes_at_ ? std::min(*closes_at_, at) : at; }
 
   // The wire. `started` returns the operation that the call belongs to; none for a probe of the client's own.
@@ -79,25 +83,39 @@ class Judge {
     /// A leader that is only hinted at is tried by the search and by those who got the hint.
     [[nodiscard]] bool known() const { return (before >= 0 || after >= 0) && source != LeaderSource::hint; }
   };
+  OperationRecord* owner_of(const core::Call& call, const ServerRequest& request);
   void check_budget(const OperationRecord& operation, const core::Call& call) const;
   void check_repeat(const OperationRecord& operation, std::size_t node) const;
   void check_beside(const OperationRecord& operation, std::size_t node) const;
   void check_settled(const OperationRecord& operation) const;
+  void check_spacing(const OperationRecord& operation) const;
   void check_lane(const OperationRecord& operation);
   void check_order(const OperationRecord& operation) const;
   void check_route(const OperationRecord& operation, std::size_t node, const Belief& belief) const;
-  void check_hops(const OperationRecord& operation, std::size_t node, const Belief& belief) const;
+  void check_hops(const OperationRecord& operation, wire::Method method, std::size_t node, const Belief& belief) const;
   void check_single_search(std::uint32_t shard) const;
   void check_moved() const;
   [[nodiscard]] bool repeats_where_it_was(const OperationRecord& operation, std::size_t node) const;
   [[nodiscard]] bool follows_hint(const OperationRecord& operation, std::size_t node) const;
   [[nodiscard]] bool needs_leader(const OperationRecord& operation) const;
 
+  // judge_look.cpp: what a write that looks first must keep
+  void check_step(const OperationRecord& operation, const core::Call& call, const ServerRequest& request) const;
+  void check_look(const OperationRecord& operation) const;
+  void check_write(const OperationRecord& operation, const ServerRequest& request) const;
+  void check_helpers(const OperationRecord& operation) const;
+  void check_judged(const OperationRecord& operation) const;
+  void check_updated(const OperationRecord& operation) const;
+  void check_looked_in_time() const;
+  [[nodiscard]] bool between_look_and_write(const OperationRecord& operation) const;
+  [[nodiscard]] bool judged_by_client(const OperationRecord& operation) const;
+
   // Requests that look for one shard's leader at once: one, and one beside it.
   static constexpr std::ptrdiff_t max_searches = 2;
 
   // judge_end.cpp: what an operation that ends must keep
   void check_end(const OperationRecord& operation) const;
+  void check_result(const OperationRecord& operation) const;
   void check_code(const OperationRecord& operation) const;
   void check_attempts(const OperationRecord& operation) const;
   void check_maybe_applied(const OperationRecord& operation) const;
@@ -112,6 +130,7 @@ class Judge {
   std::deque<OperationRecord> operations_;
   std::vector<std::uint64_t> pending_;
   std::unordered_map<const std::string*, OperationRecord*> by_payload_;
+  std::unordered_map<Value, OperationRecord*> by_value_;  // what updates store
   std::map<core::CallId, OnWire> on_wire_;
   struct WriteOnServer {
     std::uint64_t operation = 0;

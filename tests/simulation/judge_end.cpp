@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <set>
 
 #include "simulation/judge.hpp"
 #include "util/text.hpp"
@@ -19,21 +20,44 @@ bool ended_by_attempt(const OperationRecord& operation) {
   return !operation.attempts.empty() && operation.attempts.back().ended;
 }
 
+// The attempts that an error has to count: of a write that looks first not the looks that did what they were for, nor
+// those beside them.
+std::size_t attempts_that_failed(const OperationRecord& operation) {
+  if (operation.looks == Looks::never) return operation.attempts.size();
+  return static_cast<std::size_t>(
+      std::count_if(operation.attempts.begin(), operation.attempts.end(), [](const AttemptRecord& attempt) {
+        return attempt.is_write() || (attempt.ended && !attempt.given_up && !attempt.meaning.success());
+      }));
+}
+
 }  // namespace
 
 void Judge::check_end(const OperationRecord& operation) const {
   if (!operation.error) {
     if (operation.attempts.empty()) fail("wrong-end", operation, "a success without a request");
-    const bool answered =
-        std::any_of(operation.attempts.begin(), operation.attempts.end(),
-                    [](const AttemptRecord& attempt) { return attempt.ended && attempt.meaning.success(); });
+    if (operation.looks == Looks::update) check_updated(operation);
+    const bool writes = operation.wrote();
+    const bool answered = std::any_of(
+        operation.attempts.begin(), operation.attempts.end(),
+        [writes](const AttemptRecord& attempt) { return attempt.succeeded() && attempt.is_write() == writes; });
     if (!answered) fail("wrong-end", operation, "a success that no server told");
-    return;
+    return check_result(operation);
   }
   check_code(operation);
   check_attempts(operation);
   check_maybe_applied(operation);
   check_patience(operation);
+}
+
+// What a user is told was told by a server.
+void Judge::check_result(const OperationRecord& operation) const {
+  const bool told =
+      std::any_of(operation.attempts.begin(), operation.attempts.end(), [&operation](const AttemptRecord& attempt) {
+        if (!attempt.succeeded()) return false;
+        if (operation.is_write()) return attempt.version.value_or(Version{}) == operation.version;
+        return attempt.value == operation.seen && attempt.version.value_or(Version{}) == operation.version;
+      });
+  if (!told) fail("wrong-end", operation, "it ends with what no server told");
 }
 
 void Judge::check_code(const OperationRecord& operation) const {
@@ -58,6 +82,7 @@ void Judge::check_code(const OperationRecord& operation) const {
       if (now < operation.deadline && !told_by_server) fail("wrong-end", operation, "its time is not over");
       return;
     default:
+      if (judged_by_client(operation)) return check_judged(operation);
       if (!ended_by_attempt(operation)) fail("wrong-end", operation, code + " without an answer");
       if (last_answered(operation).meaning.code != error.code)
         fail("status", operation,
@@ -69,11 +94,11 @@ void Judge::check_code(const OperationRecord& operation) const {
 // The attempts that an error lists were made, and ended as it says. (Of two at once the first to end is listed first.)
 void Judge::check_attempts(const OperationRecord& operation) const {
   const Error& error = *operation.error;
-  if (error.attempts_made < operation.attempts.size())
+  const std::size_t failed = attempts_that_failed(operation);
+  if (error.attempts_made < failed)
     fail("attempts", operation,
-         "it counts " + std::to_string(error.attempts_made) + " attempts of " +
-             std::to_string(operation.attempts.size()));
-  const std::size_t listed = std::min<std::size_t>({operation.attempts.size(), error.attempts.size(), 4});
+         "it counts " + std::to_string(error.attempts_made) + " attempts of " + std::to_string(failed));
+  const std::size_t listed = std::min<std::size_t>({failed, error.attempts.size(), 4});
   for (std::size_t i = 0; i < listed; ++i) {
     const Attempt& told = error.attempts[i];
     const bool made = std::any_of(operation.attempts.begin(), operation.attempts.end(), [&](const AttemptRecord& each) {
@@ -88,12 +113,10 @@ void Judge::check_attempts(const OperationRecord& operation) const {
 }
 
 void Judge::check_maybe_applied(const OperationRecord& operation) const {
-  bool unknown = false;
-  bool given_up = false;  // an answer that came after that is nothing the error could have told
-  for (const AttemptRecord& attempt : operation.attempts) {
-    unknown = unknown || (operation.is_write() && (!attempt.ended || !attempt.meaning.definite));
-    given_up = given_up || (operation.is_write() && attempt.given_up);
-  }
+  const bool unknown = operation.outcome_unknown();
+  // An answer that came after that is nothing the error could have told.
+  const bool given_up = std::any_of(operation.attempts.begin(), operation.attempts.end(),
+                                    [](const AttemptRecord& each) { return each.is_write() && each.given_up; });
   if (unknown && !operation.error->maybe_applied)
     fail("maybe-applied", operation, "it may have been applied, and its error does not say so");
   if (!unknown && !given_up && operation.error->maybe_applied)
@@ -104,9 +127,14 @@ void Judge::check_maybe_applied(const OperationRecord& operation) const {
 void Judge::check_patience(const OperationRecord& operation) const {
   if (operation.cancelled || closes_at_ || !ended_by_attempt(operation)) return;
   if (operation.error->code == ErrorCode::overloaded) return;
-  const Meaning& last = last_answered(operation).meaning;
+  const AttemptRecord& last_attempt = last_answered(operation);
+  const Meaning& last = last_attempt.meaning;
   const RetryOptions& retry = scenario_.options.retry;
-  const bool repeatable = !operation.is_write() || operation.has_idempotency_key;
+  const bool repeatable = !last_attempt.is_write() || operation.has_idempotency_key;
+  if (operation.looks == Looks::update && last_attempt.is_write() &&
+      operation.error->code == ErrorCode::precondition_failed && !operation.outcome_unknown() &&
+      operation.rounds.size() < operation.max_rounds)
+    fail("gave-up", operation, "it ended after " + std::to_string(operation.rounds.size()) + " rounds");
   Duration longest = last.pause;
   switch (last.kind) {
     case Class::not_leader:
@@ -134,10 +162,15 @@ void Judge::check_truth(const OperationRecord& operation) const {
   if (!operation.is_write()) return;
   const std::uint32_t applied = operation.applied();
   const bool replicated = scenario_.cluster.profile == testing::Profile::replicated;
+  std::set<Value> values;  // an update's rounds store one each
+  for (const AttemptRecord& attempt : operation.attempts) {
+    if (attempt.fate && attempt.fate->applied > 0) values.insert(attempt.value);
+  }
+  if (values.size() > 1) fail("applied-twice", operation, "two rounds of one update were applied");
   if (applied > 1 && (replicated || !operation.has_idempotency_key))
     fail("applied-twice", operation, "it was applied " + std::to_string(applied) + " times");
   if (operation.succeeded()) {
-    if (applied == 0 && scenario_.writes_are_safe())
+    if (operation.wrote() && applied == 0 && scenario_.writes_are_safe())
       fail("lost-write", operation, "it was acknowledged and never applied");
     return;
   }
@@ -149,7 +182,7 @@ namespace {
 
 // Two writes that were both acknowledged as one version of a shard, while they overlapped.
 bool collide(const OperationRecord& a, const OperationRecord& b) {
-  if (!a.is_write() || !b.is_write() || a.shard != b.shard || !a.succeeded() || !b.succeeded()) return false;
+  if (!a.wrote() || !b.wrote() || a.shard != b.shard) return false;
   const AttemptRecord& last_a = a.attempts.back();
   const AttemptRecord& last_b = b.attempts.back();
   return a.version == b.version && last_a.node == last_b.node && last_a.started < *last_b.ended &&
@@ -171,7 +204,7 @@ void Judge::check_collisions() const {
     if (a == nullptr || b == nullptr || !collide(*a, *b)) fail("collisions", "a false alarm: " + warning.message);
   }
   for (const OperationRecord& lost : operations_) {
-    if (!lost.is_write() || !lost.succeeded() || lost.applied() > 0) continue;
+    if (!lost.wrote() || lost.applied() > 0) continue;
     const bool noticeable = std::any_of(operations_.begin(), operations_.end(), [&](const OperationRecord& other) {
       return &other != &lost && collide(lost, other);
     });

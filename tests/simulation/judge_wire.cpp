@@ -1,9 +1,9 @@
 #include <norikv/routing.hpp>
 
 #include <algorithm>
+#include <span>
 
 #include "core/consistency.hpp"
-#include "simulation/codec.hpp"
 #include "simulation/judge.hpp"
 #include "util/text.hpp"
 
@@ -17,6 +17,19 @@ using Class = Meaning::Class;
 bool node_is_unfit(ErrorCode code) {
   return code == ErrorCode::not_supported || code == ErrorCode::protocol || code == ErrorCode::permission_denied ||
          code == ErrorCode::unauthenticated;
+}
+
+// What a node told beside a success.
+void keep_result(AttemptRecord& attempt, const core::Reply& reply) {
+  if (attempt.is_write()) {
+    const auto version =
+        attempt.method == wire::Method::put ? wire::decode_put(*reply.body) : wire::decode_remove(*reply.body);
+    attempt.version = version.value();
+  } else if (reply.status == 0) {
+    const std::optional<Entry> entry = wire::decode_get(*reply.body).value();
+    attempt.value = value_of(entry);
+    if (entry) attempt.version = entry->version;
+  }
 }
 
 }  // namespace
@@ -35,31 +48,38 @@ OperationRecord* Judge::started(const core::Call& call, std::size_t node, const 
   if (static_cast<std::size_t>(to_node) > scenario_.options.limits.in_flight_per_node)
     fail("node-limit", std::to_string(to_node) + " requests are on their way to " + address_of_node(node));
 
-  const auto owner = by_payload_.find(call.payload.get());
-  if (owner == by_payload_.end()) {
-    const auto request = decode_request(call.method, *call.payload + call.suffix);
-    if (!request || call.method != wire::Method::get) fail("foreign-request", "a request that no user asked for");
+  const auto request = decode_request(call.method, *call.payload + call.suffix);
+  if (!request) fail("foreign-request", "a request that does not parse");
+  OperationRecord* const owner = owner_of(call, *request);
+  if (owner == nullptr) {
+    if (call.method != wire::Method::get) fail("foreign-request", "a request that no user asked for");
     entry.shard = shard_of(request->write.key, scenario_.options.total_shards);
     const ShardView& believed = after.shards[entry.shard];
     entry.searches = !Belief{before.shards[entry.shard].leader, believed.leader, believed.source}.known();
     if (entry.searches) check_single_search(entry.shard);
     return nullptr;
   }
-  OperationRecord& operation = *owner->second;
+  OperationRecord& operation = *owner;
+  const bool writes = call.method != wire::Method::get;
   entry.operation = &operation;
   entry.shard = operation.shard;
   entry.attempt = operation.attempts.size();
+  if (!operation.attempts.empty() && operation.attempts.back().is_write() != writes)
+    operation.step = operation.attempts.size();
   const Belief belief{before.shards[operation.shard].leader, after.shards[operation.shard].leader,
                       after.shards[operation.shard].source};
   check_budget(operation, call);
   check_repeat(operation, node);
+  if (writes) check_settled(operation);
   check_beside(operation, node);
   check_route(operation, node, belief);
-  check_hops(operation, node, belief);
+  check_hops(operation, call.method, node, belief);
+  if (operation.looks != Looks::never) check_step(operation, call, *request);
   if (operation.is_write()) {
     check_order(operation);
     check_lane(operation);
   }
+  if (writes) check_spacing(operation);
   // Whoever was told who leads goes there at once; all others wait for the search.
   entry.searches = needs_leader(operation) && !belief.known() && !repeats_where_it_was(operation, node) &&
                    !follows_hint(operation, node);
@@ -72,7 +92,8 @@ OperationRecord* Judge::started(const core::Call& call, std::size_t node, const 
   attempt.started = agenda_.now();
   attempt.sent = agenda_.stamp();
   attempt.searches = needs_leader(operation) && !belief.known();
-  if (operation.is_write()) {
+  if (writes) {
+    if (call.method == wire::Method::put) attempt.value = value_of(request->write.value);
     attempt.fate = std::make_shared<testing::WriteFate>();
     attempt.fate->clock = [this] { return agenda_.stamp(); };
     Lane& lane = lanes_[operation.shard];
@@ -81,6 +102,15 @@ OperationRecord* Judge::started(const core::Call& call, std::size_t node, const 
   }
   operation.attempts.push_back(std::move(attempt));
   return &operation;
+}
+
+// What an update stores is known by its value: nobody else writes that.
+OperationRecord* Judge::owner_of(const core::Call& call, const ServerRequest& request) {
+  const auto owner = by_payload_.find(call.payload.get());
+  if (owner != by_payload_.end()) return owner->second;
+  if (call.method != wire::Method::put) return nullptr;
+  const auto update = by_value_.find(value_of(request.write.value));
+  return update == by_value_.end() ? nullptr : update->second;
 }
 
 void Judge::given_up(core::CallId call) {
@@ -113,7 +143,7 @@ void Judge::check_moved() const {
     const OperationRecord* const operation = entry.operation;
     if (!entry.moved || entry.given_up || operation == nullptr || !operation->pending()) continue;
     const auto waits = [](const AttemptRecord& attempt) { return !attempt.ended; };
-    const bool repeatable = !operation->is_write() || operation->has_idempotency_key;
+    const bool repeatable = entry.method == wire::Method::get || operation->has_idempotency_key;
     if (!repeatable || !needs_leader(*operation) || std::ranges::count_if(operation->attempts, waits) > 1) continue;
     if (*entry.moved + scenario_.options.retry.moved_patience < agenda_.now())
       fail("moved", *operation, "it still waits for " + address_of_node(entry.node) + ", which has lost its shard");
@@ -135,6 +165,7 @@ void Judge::replied(const core::Reply& reply) {
   attempt.ended = agenda_.now();
   attempt.answered = agenda_.stamp();
   attempt.meaning = meaning_of(reply, entry.method);
+  if (attempt.meaning.success()) keep_result(attempt, reply);
   // What goes on alone from here on may still be answered in time.
   for (auto& [id, beside] : on_wire_) {
     if (beside.operation == entry.operation && beside.moved) beside.moved = agenda_.now();
@@ -167,7 +198,7 @@ void Judge::check_budget(const OperationRecord& operation, const core::Call& cal
   if (!operation.pending()) fail("attempt-after-end", operation, "a request starts after the callback came");
   if (operation.deadline <= agenda_.now()) fail("budget", operation, "a request starts with a spent budget");
   if (call.deadline > operation.deadline) fail("budget", operation, "a request may take longer than its operation");
-  const bool repeatable = !operation.is_write() || operation.has_idempotency_key;
+  const bool repeatable = call.method == wire::Method::get || operation.has_idempotency_key;
   const TimePoint bound = agenda_.now() + scenario_.options.retry.attempt_timeout;
   if (repeatable && call.deadline > bound) fail("budget", operation, "attempt_timeout does not bound an attempt");
   if (!repeatable && call.deadline != operation.deadline)
@@ -177,11 +208,11 @@ void Judge::check_budget(const OperationRecord& operation, const core::Call& cal
 void Judge::check_repeat(const OperationRecord& operation, std::size_t node) const {
   if (operation.attempts.empty()) return;
   const TimePoint now = agenda_.now();
-  if (operation.is_write()) check_settled(operation);
   const AttemptRecord& last = operation.attempts.back();
   if (!last.ended) return;
   if (last.node == node && now < *last.ended + last.meaning.pause)
     fail("pushback", operation, "it comes back to " + address_of_node(node) + ", which asked for a longer pause");
+  if (operation.attempts.size() == operation.step) return;  // the next step of a write that looks first
   if (last.meaning.kind == Class::success) fail("attempt-after-end", operation, "it is repeated after a success");
   // Of two requests at once the other one may still bring an answer.
   const bool alone = std::none_of(
@@ -189,7 +220,7 @@ void Judge::check_repeat(const OperationRecord& operation, std::size_t node) con
       [&](const AttemptRecord& other) { return &other != &last && (!other.ended || *other.ended > *last.ended); });
   if (alone && last.meaning.kind == Class::permanent && !(needs_leader(operation) && node_is_unfit(last.meaning.code)))
     fail("repeated-permanent", operation, "it is repeated after " + std::string{to_string(last.meaning.code)});
-  if (last.meaning.kind == Class::unknown_level && operation.attempts.size() > 1) {
+  if (last.meaning.kind == Class::unknown_level && operation.attempts.size() - operation.step > 1) {
     const AttemptRecord& earlier = operation.attempts[operation.attempts.size() - 2];
     if (earlier.meaning.kind == Class::unknown_level && earlier.node == last.node && last.node == node)
       fail("dialect", operation, "it is repeated in a dialect that the node has refused");
@@ -202,15 +233,15 @@ void Judge::check_beside(const OperationRecord& operation, std::size_t node) con
   const Duration least =
       retry.hedge_after > Duration{0} ? std::min(retry.hedge_after, retry.join_probe_after) : retry.join_probe_after;
   const auto on_wire = [](const AttemptRecord& attempt) { return !attempt.ended; };
-  const auto first = std::ranges::find_if(operation.attempts, on_wire);
-  if (first == operation.attempts.end()) return;
-  if (std::ranges::count_if(operation.attempts, on_wire) > 1)
-    fail("beside", operation, "a third request starts beside two");
+  // (What is left of a look that was answered is nobody's business.)
+  const std::span step = std::span{operation.attempts}.subspan(operation.step);
+  const auto first = std::ranges::find_if(step, on_wire);
+  if (first == step.end()) return;
+  if (std::ranges::count_if(step, on_wire) > 1) fail("beside", operation, "a third request starts beside two");
   if (first->node == node) fail("beside", operation, "it asks " + address_of_node(node) + " twice at once");
   // (Once there were two, the next one after either goes on at once.)
-  for (std::size_t i = 1; i < operation.attempts.size(); ++i) {
-    const AttemptRecord& earlier = operation.attempts[i - 1];
-    if (!earlier.ended || *earlier.ended > operation.attempts[i].started) return;
+  for (std::size_t i = 1; i < step.size(); ++i) {
+    if (!step[i - 1].ended || *step[i - 1].ended > step[i].started) return;
   }
   if (agenda_.now() < first->started + least) fail("beside", operation, "a second request starts too early");
 }
@@ -220,6 +251,7 @@ void Judge::check_settled(const OperationRecord& operation) const {
   const WriteOptions& writes = scenario_.options.writes;
   const Duration settle = writes.in_flight_per_shard == 0 ? Duration{0} : writes.lane_settle;
   for (const AttemptRecord& earlier : operation.attempts) {
+    if (!earlier.is_write()) continue;
     if (!earlier.ended) fail("repeated-too-early", operation, "it is repeated while it is on the wire");
     if (earlier.meaning.definite) continue;
     if (!operation.has_idempotency_key)
@@ -229,12 +261,17 @@ void Judge::check_settled(const OperationRecord& operation) const {
   }
 }
 
+void Judge::check_spacing(const OperationRecord& operation) const {
+  const auto lane = lanes_.find(operation.shard);
+  if (lane == lanes_.end() || lane->second.last_sent == TimePoint{}) return;
+  if (lane->second.last_sent + scenario_.options.writes.spacing > agenda_.now())
+    fail("spacing", operation, "it follows another write of its shard too closely");
+}
+
 void Judge::check_lane(const OperationRecord& operation) {
   const WriteOptions& options = scenario_.options.writes;
   const TimePoint now = agenda_.now();
   Lane& lane = lanes_[operation.shard];
-  if (lane.last_sent + options.spacing > now && lane.last_sent != TimePoint{})
-    fail("spacing", operation, "it follows another write of its shard too closely");
   if (options.in_flight_per_shard == 0) return;
   std::erase_if(lane.writes, [&](const WriteOnServer& write) {
     const AttemptRecord& attempt = operations_[write.operation].attempts[write.attempt];
@@ -244,6 +281,12 @@ void Judge::check_lane(const OperationRecord& operation) {
   for (const WriteOnServer& write : lane.writes) {
     const bool counted = std::find(others.begin(), others.end(), write.operation) != others.end();
     if (write.operation != operation.number && !counted) others.push_back(write.operation);
+  }
+  // A write that looks first holds its place from its look to its write.
+  for (const std::uint64_t number : pending_) {
+    const OperationRecord& other = operations_[number];
+    if (number == operation.number || other.shard != operation.shard || !between_look_and_write(other)) continue;
+    if (std::find(others.begin(), others.end(), number) == others.end()) others.push_back(number);
   }
   if (others.size() < options.in_flight_per_shard) return;
   fail("lane", operation,
@@ -264,14 +307,16 @@ void Judge::check_route(const OperationRecord& operation, std::size_t node, cons
   if (!needs_leader(operation) || !belief.known() || belief.before == index || belief.after == index) return;
   if (repeats_where_it_was(operation, node)) return;
   // A search is joined by a second request after a while, and its leader may have become known meanwhile.
-  const bool beside = !operation.attempts.empty() && !operation.attempts.back().ended;
+  const bool beside = operation.attempts.size() > operation.step && !operation.attempts.back().ended;
   if (beside && agenda_.now() >= operation.attempts.back().started + scenario_.options.retry.join_probe_after) return;
   if (belief.before != belief.after) return;  // it started between the one and the other
   fail("route", operation, "it goes to " + address_of_node(node) + ", but the leader is known");
 }
 
 // A chain of nodes that send it on to each other does not come back to one that refused it.
-void Judge::check_hops(const OperationRecord& operation, std::size_t node, const Belief& belief) const {
+void Judge::check_hops(const OperationRecord& operation, wire::Method method, std::size_t node,
+                       const Belief& belief) const {
+  bool writes = method != wire::Method::get;
   TimePoint start = agenda_.now();
   std::size_t next = node;
   bool unknown = !belief.known();
@@ -283,9 +328,10 @@ void Judge::check_hops(const OperationRecord& operation, std::size_t node, const
     const bool hop = attempt->meaning.leader == address_of_node(next) ||
                      attempt->meaning.leader == testing::node_id(static_cast<testing::NodeIndex>(next));
     // (A search, or a leader that is known by now, may lead to the node that was named by chance.)
-    if (hop && unknown && operation.is_write() && ++hops > scenario_.options.retry.max_hint_hops)
+    if (hop && unknown && writes && ++hops > scenario_.options.retry.max_hint_hops)
       fail("hint-loop", operation, "it is sent on and on without a pause");
     start = attempt->started;
+    writes = attempt->is_write();
     next = attempt->node;
     unknown = attempt->searches;
   }

@@ -14,7 +14,10 @@ namespace {
 constexpr std::size_t max_steps = 20'000'000;
 constexpr Value nobody_saw_it = UINT64_MAX;
 
-bool writes(const Access& access) { return access.kind == Access::Kind::put || access.kind == Access::Kind::replace; }
+bool writes(const Access& access) {
+  return access.kind == Access::Kind::put || access.kind == Access::Kind::replace ||
+         access.kind == Access::Kind::insert;
+}
 bool open(const Access& access) { return access.end == Access::never; }
 
 bool sees(const Access& access, Value value) {
@@ -22,8 +25,11 @@ bool sees(const Access& access, Value value) {
     case Access::Kind::get:
       return access.value == value;
     case Access::Kind::replace:
+    case Access::Kind::remove_if:
     case Access::Kind::mismatch:
       return access.expected == value;
+    case Access::Kind::insert:
+      return value == missing;
     default:
       return false;
   }
@@ -62,6 +68,10 @@ std::optional<Value> apply(const Access& access, Value value) {
       return value == access.value ? std::optional(value) : std::nullopt;
     case Access::Kind::replace:
       return value == access.expected && value != missing ? std::optional(access.value) : std::nullopt;
+    case Access::Kind::insert:
+      return value == missing ? std::optional(access.value) : std::nullopt;
+    case Access::Kind::remove_if:
+      return value == access.expected && value != missing ? std::optional(missing) : std::nullopt;
     case Access::Kind::mismatch:
       return value != access.expected ? std::optional(value) : std::nullopt;
   }
@@ -214,7 +224,7 @@ class Search {
       const std::size_t other_index = events_[event].access;
       const Access& other = history_[other_index];
       somebody_sees_it = somebody_sees_it || (other.kind == Access::Kind::mismatch && other.expected == value_) ||
-                         (remove && other.kind == Access::Kind::get && other.value == missing);
+                         (remove && other.kind != Access::Kind::mismatch && sees(other, missing));
       if (other_index == index || (remove ? other.kind != Access::Kind::remove : !unseen_[other_index])) continue;
       if (other.end < access.end || (other.end == access.end && other_index < index)) return false;
     }

@@ -15,11 +15,13 @@ inline constexpr Value missing = 0;
 /// an operation that ended before another one began took effect before it.
 struct Access {
   enum class Kind : std::uint8_t {
-    put,       ///< `value` was written.
-    remove,    ///< The key went.
-    get,       ///< `value` was seen, or `missing`.
-    replace,   ///< `value` was written over `expected`.
-    mismatch,  ///< `expected` was not there when it was asked for.
+    put,        ///< `value` was written.
+    remove,     ///< The key went.
+    get,        ///< `value` was seen, or `missing`.
+    replace,    ///< `value` was written over `expected`.
+    insert,     ///< `value` was written where the key was missing.
+    remove_if,  ///< The key went when `expected` was there.
+    mismatch,   ///< `expected` was not there when it was asked for.
   };
   static constexpr std::uint64_t never = UINT64_MAX;
 
@@ -40,6 +42,6 @@ enum class Linearizability : std::uint8_t {
 /// Searches for an order (Wing and Gong 1993, with Lowe's memory of states that led nowhere). The key is missing at
 /// first. At most `max_accesses`.
 [[nodiscard]] Linearizability check_register(std::vector<Access> history);
-inline constexpr std::size_t max_accesses = 256;
+inline constexpr std::size_t max_accesses = 512;
 
 }  // namespace norikv::simulation

@@ -97,6 +97,8 @@ Meaning meaning_of(const core::Reply& reply, wire::Method method) {
     meaning = of_status(reply, read);
   }
   if (read) meaning.definite = true;
+  meaning.mismatch = meaning.code == ErrorCode::precondition_failed &&
+                     (starts(reply, "Version mismatch") || starts(reply, "CAS failed"));
   if (meaning.kind == Class::not_leader) meaning.leader = leader_hint(reply.metadata);
   if (meaning.kind != Class::success) meaning.pause = pushback(reply.metadata);
   return meaning;

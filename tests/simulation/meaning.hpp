@@ -23,9 +23,10 @@ struct Meaning {
   };
   Class kind = Class::success;
   ErrorCode code{};
-  bool definite = true;  ///< For a write: it is known whether it was applied.
-  Duration pause{0};     ///< The server asks to stay away so long.
-  std::string leader{};  ///< Who leads, says a node that does not: an address or an id.
+  bool definite = true;   ///< For a write: it is known whether it was applied.
+  Duration pause{0};      ///< The server asks to stay away so long.
+  bool mismatch = false;  ///< The server compared, and the key was another one than the write was for.
+  std::string leader{};   ///< Who leads, says a node that does not: an address or an id.
 
   [[nodiscard]] bool success() const { return kind == Class::success; }
 };

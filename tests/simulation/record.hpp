@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include <norikv/client.hpp>
+#include <norikv/update.hpp>
 
 #include "core/ids.hpp"
 #include "simulation/linearizability.hpp"
@@ -31,6 +33,23 @@ struct AttemptRecord {
   bool given_up = false;  ///< The client cancelled it.
   bool searches = false;  ///< It asked for a leader that the client did not know.
   std::shared_ptr<testing::WriteFate> fate;
+  Value value = missing;           ///< What a get brought, or a put wrote ...
+  std::optional<Version> version;  ///< ... and its version.
+
+  [[nodiscard]] bool is_write() const { return method != wire::Method::get; }
+  [[nodiscard]] bool succeeded() const { return ended && meaning.success(); }
+  /// Whether it tells what became of the key, or has not told yet what became of a write.
+  [[nodiscard]] bool outcome_unknown() const { return is_write() && (!ended || !meaning.definite); }
+};
+
+/// Whether a write looks at its key first, and what for.
+enum class Looks : std::uint8_t { never, absent, unchanged, update };
+
+/// An update's function ran.
+struct Round {
+  Value seen = missing;
+  std::optional<Version> version;  ///< Of what was seen.
+  std::optional<Value> stored;     ///< None = it kept what it saw.
 };
 
 /// What a user asked for, and what became of it.
@@ -42,10 +61,14 @@ struct OperationRecord {
   std::string key;
   std::uint32_t shard = 0;
   Value value = missing;          ///< Of a put.
-  std::optional<Value> expected;  ///< Of a put with a precondition.
+  std::optional<Value> expected;  ///< Of a write with a precondition ...
+  std::optional<Version> wanted;  ///< ... and the version of this value.
+  Looks looks = Looks::never;
+  std::uint32_t max_rounds = 0;  ///< Of an update.
   bool has_idempotency_key = false;
   Consistency consistency = Consistency::lease;
   wire::Payload payload;
+  wire::Payload look;  ///< The get that comes first.
   TimePoint submitted{};
   TimePoint deadline{};
   std::uint64_t begin = 0;  ///< Stamps of the agenda.
@@ -58,11 +81,27 @@ struct OperationRecord {
   std::optional<Error> error;
   Version version;       ///< Of a write that succeeded.
   Value seen = missing;  ///< Of a get that succeeded.
+  std::vector<Round> rounds;
+  std::optional<Updated> updated;  ///< Of an update that succeeded.
   std::vector<AttemptRecord> attempts;
+  std::size_t step = 0;  ///< The first attempt of the step at hand: a look, or a write.
 
   [[nodiscard]] bool pending() const { return told == 0; }
   [[nodiscard]] bool succeeded() const { return told > 0 && !error; }
   [[nodiscard]] bool is_write() const { return method != wire::Method::get; }
+  /// Whether it succeeded by writing.
+  [[nodiscard]] bool wrote() const { return is_write() && succeeded() && (!updated || updated->stored); }
+  /// The look that counts: the latest one that was answered in time.
+  [[nodiscard]] const AttemptRecord* look_answered() const {
+    for (auto attempt = attempts.rbegin(); attempt != attempts.rend(); ++attempt) {
+      if (!attempt->is_write() && attempt->succeeded() && !attempt->given_up) return &*attempt;
+    }
+    return nullptr;
+  }
+  /// Whether some write of it may have been applied, as far as it has been told.
+  [[nodiscard]] bool outcome_unknown() const {
+    return std::any_of(attempts.begin(), attempts.end(), [](const auto& each) { return each.outcome_unknown(); });
+  }
   /// How often it took effect, over all its attempts.
   [[nodiscard]] std::uint32_t applied() const {
     std::uint32_t times = 0;

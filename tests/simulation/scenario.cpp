@@ -126,6 +126,7 @@ void draw_users(Scenario& scenario, Dice& dice) {
   scenario.chaos = 1s + dice.up_to(4s);
   scenario.typical_timeout = dice.chance(0.7) ? 5s : 200ms + dice.up_to(2s);
   scenario.closes_in_chaos = dice.chance(0.25);
+  scenario.looks = dice.chance(0.3) ? 0 : dice.chance(0.2) ? 0.9 : 0.4;
 }
 
 }  // namespace

@@ -79,6 +79,7 @@ struct Scenario {
   Duration chaos{0};    ///< How long faults happen.
   Duration typical_timeout{0};
   bool conditions = true;        ///< Whether users write with preconditions.
+  double looks = 0;              ///< How many of the writes look first: updates, `absent`, removes on condition.
   bool idempotency = true;       ///< Whether users give idempotency keys.
   bool closes_in_chaos = false;  ///< A client is closed before the faults are over.
   bool leaders_possible = true;  ///< Whether shards find leaders at all.

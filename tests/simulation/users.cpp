@@ -77,6 +77,10 @@ Host::Ask Users::some_request(const std::string& key) {
   }
   request.idempotent = scenario_.idempotency && dice_.chance(0.4);
   request.method = kind < 9 ? wire::Method::put : wire::Method::remove;
+  if (dice_.chance(scenario_.looks)) {
+    look_first(request);
+    return request;
+  }
   if (request.method == wire::Method::remove) return request;
   request.value = values_.next();
   const auto seen = seen_.find(key);
@@ -85,6 +89,32 @@ Host::Ask Users::some_request(const std::string& key) {
     request.expected = seen->second.value;
   }
   return request;
+}
+
+void Users::look_first(Host::Ask& write) {
+  const auto seen = seen_.find(write.key);
+  if (write.method == wire::Method::remove) {
+    if (seen == seen_.end()) return;
+    write.looks = Looks::unchanged;
+    write.version = seen->second.version;
+    write.expected = seen->second.value;
+  } else if (dice_.chance(0.25)) {
+    write.looks = Looks::absent;
+    write.value = values_.next();
+  } else {
+    write.looks = Looks::update;
+    write.max_rounds = dice_.chance(0.3) ? static_cast<std::uint32_t>(dice_.between(1, 2)) : 8;
+    write.decide = [this](const OperationRecord& update) { return decide(update); };
+  }
+}
+
+// An update's function may use the client, too.
+std::optional<Value> Users::decide(const OperationRecord& update) {
+  const std::uint64_t kind = dice_.below(40);
+  if (kind == 0) host_.cancel(update.number);
+  if (kind == 1 && !stopped_) ask(update.key);
+  if (kind < 6) return std::nullopt;
+  return values_.next();
 }
 
 Duration Users::some_timeout() {
@@ -117,6 +147,16 @@ void Users::try_everything(Duration timeout) {
     write.value = values_.next();
     write.timeout = timeout;
     trials_.push_back(host_.submit(std::move(write)));
+    if (scenario_.looks > 0) {
+      Host::Ask update;
+      update.method = wire::Method::put;
+      update.key = key;
+      update.looks = Looks::update;
+      update.max_rounds = 8;
+      update.decide = [this](const OperationRecord&) { return values_.next(); };
+      update.timeout = timeout;
+      trials_.push_back(host_.submit(std::move(update)));
+    }
     Host::Ask read;
     read.method = wire::Method::get;
     read.key = key;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,8 @@ class Users {
   void cancel_some();
   void something_else();
   [[nodiscard]] Host::Ask some_request(const std::string& key);
+  void look_first(Host::Ask& write);
+  std::optional<Value> decide(const OperationRecord& update);
   [[nodiscard]] const std::string& some_key() { return keys_[dice_.below(keys_.size())]; }
   [[nodiscard]] Duration some_timeout();
 

@@ -1,12 +1,11 @@
 #include "simulation/world.hpp"
 
-#include <map>
 #include <memory>
 #include <vector>
 
 #include "simulation/chaos.hpp"
+#include "simulation/history.hpp"
 #include "simulation/host.hpp"
-#include "simulation/linearizability.hpp"
 #include "simulation/users.hpp"
 
 namespace norikv::simulation {
@@ -104,69 +103,13 @@ class World {
     }
   }
 
-  static bool may_be_open(const OperationRecord& operation) {
-    return operation.error && operation.error->maybe_applied;
-  }
-
-  // One operation as an access to its key; none if it says nothing about the register.
-  std::optional<Access> access_of(const OperationRecord& operation) const {
-    Access access;
-    // It takes effect on a server, so not before a request of it was sent.
-    access.begin = operation.attempts.empty() ? operation.begin : operation.attempts.front().sent;
-    access.end = may_be_open(operation) ? Access::never : operation.end;
-    for (const AttemptRecord& attempt : operation.attempts) {
-      if (operation.succeeded() && attempt.ended && attempt.meaning.success())
-        access.end = std::min(access.end, attempt.answered);
-    }
-    access.value = operation.value;
-    access.expected = operation.expected.value_or(missing);
-    if (operation.method == wire::Method::get) {
-      const bool fresh =
-          operation.consistency == Consistency::lease || operation.consistency == Consistency::linearizable;
-      if (!operation.succeeded() || !fresh) return std::nullopt;
-      access.value = operation.seen;
-      return access;
-    }
-    if (operation.error && operation.error->code == ErrorCode::precondition_failed && operation.error->mismatch &&
-        operation.expected && !may_be_open(operation)) {
-      // A real server that carries out a repeated write twice changes the version, and not the value.
-      if (scenario_.cluster.profile == testing::Profile::norikv) return std::nullopt;
-      access.kind = Access::Kind::mismatch;
-      return access;
-    }
-    if (operation.error && !may_be_open(operation)) return std::nullopt;
-    access.kind = operation.method == wire::Method::remove ? Access::Kind::remove
-                  : operation.expected                     ? Access::Kind::replace
-                                                           : Access::Kind::put;
-    return access;
-  }
-
-  void check_histories() const {
+  void check_histories() {
     if (!scenario_.writes_are_safe()) return;
-    struct History {
-      std::vector<Access> told;   // by what users were told
-      std::vector<Access> known;  // as the servers know: which writes took effect, and in which order
-    };
-    std::map<std::string, History> histories;
+    Histories histories{scenario_};
     for (const std::unique_ptr<Host>& host : hosts_) {
-      for (const OperationRecord& operation : host->judge().operations()) {
-        const std::optional<Access> access = access_of(operation);
-        if (!access) continue;
-        histories[operation.key].told.push_back(*access);
-        if (access->end == Access::never && operation.applied() == 0) continue;
-        histories[operation.key].known.push_back(*access);
-        if (operation.applied() == 1) histories[operation.key].known.back().place = operation.place();
-      }
+      for (const OperationRecord& operation : host->judge().operations()) histories.add(operation);
     }
-    for (const auto& [key, history] : histories) {
-      Linearizability result = check_register(history.told);
-      if (result == Linearizability::undecided && check_register(history.known) == Linearizability::yes)
-        result = Linearizability::yes;
-      if (result == Linearizability::undecided)
-        throw Violation{"undecided", "the history of key " + key + " is too large"};
-      if (result == Linearizability::no)
-        throw Violation{"linearizable", "no order of the operations on key " + key + " explains what users saw"};
-    }
+    histories.check(trace_);
   }
 
   const Scenario scenario_;
