@@ -148,6 +148,14 @@ void Judge::check_patience(const OperationRecord& operation) const {
       if (!repeatable) return;
       longest = std::max({longest, retry.ambiguous.cap, retry.throttled.cap, scenario_.options.writes.lane_settle});
       break;
+    case Class::unknown_level: {
+      const auto refusals = std::ranges::count_if(operation.attempts, [&](const AttemptRecord& attempt) {
+        return attempt.node == last_attempt.node && attempt.meaning.kind == Class::unknown_level;
+      });
+      if (operation.error->code == last.code && refusals < 2)
+        fail("dialect", operation, "its level was not asked for in the other dialect");
+      return;
+    }
     default:
       return;
   }

@@ -21,6 +21,12 @@ Access got(Value value, std::uint64_t begin, std::uint64_t end) {
 Access replaced(Value expected, Value value, std::uint64_t begin, std::uint64_t end) {
   return {Access::Kind::replace, value, expected, begin, end};
 }
+Access inserted(Value value, std::uint64_t begin, std::uint64_t end) {
+  return {Access::Kind::insert, value, missing, begin, end};
+}
+Access removed_if(Value expected, std::uint64_t begin, std::uint64_t end) {
+  return {Access::Kind::remove_if, missing, expected, begin, end};
+}
 Access mismatched(Value expected, std::uint64_t begin, std::uint64_t end) {
   return {Access::Kind::mismatch, missing, expected, begin, end};
 }
@@ -44,7 +50,7 @@ class Truth {
     Access made;
     made.begin = moment - random_.below(400) % moment;
     made.end = moment + random_.below(400);
-    switch (random_.below(5)) {
+    switch (random_.below(6)) {
       case 0:
         made.kind = Access::Kind::put;
         made.value = value_ = ++last_;
@@ -56,11 +62,16 @@ class Truth {
       case 2:
         made.expected = random_.below(2) == 0 ? value_ : 1 + random_.below(last_ + 1);
         if (made.expected == value_ && value_ != missing) {
-          made.kind = Access::Kind::replace;
-          made.value = value_ = ++last_;
+          made.kind = random_.below(3) == 0 ? Access::Kind::remove_if : Access::Kind::replace;
+          made.value = value_ = made.kind == Access::Kind::replace ? ++last_ : missing;
         } else {
           made.kind = made.expected == value_ ? Access::Kind::get : Access::Kind::mismatch;
         }
+        break;
+      case 3:
+        made.kind = value_ == missing ? Access::Kind::insert : Access::Kind::get;
+        if (value_ == missing) value_ = ++last_;
+        made.value = value_;
         break;
       default:
         made.value = value_;
@@ -128,6 +139,19 @@ TEST_CASE("Two writes over one value are not linearizable") {
 
 TEST_CASE("A write over a missing key is not linearizable") {
   CHECK(fails({put(1, 1, 2), removed(3, 4), replaced(1, 2, 5, 6)}));
+}
+
+TEST_CASE("A write on condition that the key is missing needs a moment at which it is") {
+  CHECK(passes({inserted(1, 1, 2), removed(3, 4), inserted(2, 5, 6), got(2, 7, 8)}));
+  CHECK(passes({put(1, 1, 2), removed(3, never), inserted(2, 5, 6)}));
+  CHECK(fails({put(1, 1, 2), inserted(2, 3, 4)}));
+  CHECK(fails({inserted(1, 1, 10), inserted(2, 2, 9)}));
+}
+
+TEST_CASE("A remove on condition needs a moment at which the value is there") {
+  CHECK(passes({put(1, 1, 2), removed_if(1, 3, 4), got(missing, 5, 6)}));
+  CHECK(fails({put(1, 1, 2), put(2, 3, 4), removed_if(1, 5, 6)}));
+  CHECK(fails({put(1, 1, 2), removed_if(1, 3, 10), removed_if(1, 4, 9)}));
 }
 
 TEST_CASE("A mismatch needs a moment at which another value was there") {
