@@ -19,12 +19,12 @@ class Mutation:
 
 MUTATIONS = [
     Mutation("a completion is dropped", "one exit", "session.cpp",
-             "deliveries_.emplace_back(Completion{std::move(op->callback), std::move(outcome), op->request.ticket});",
-             "if (random_.below(20) != 0) deliveries_.emplace_back(Completion{std::move(op->callback), std::move(outcome), op->request.ticket});",
+             "deliveries_.emplace_back(Completion{std::move(op.callback), std::move(outcome), op.request.ticket});",
+             "if (random_.below(20) != 0) deliveries_.emplace_back(Completion{std::move(op.callback), std::move(outcome), op.request.ticket});",
              statement=True),
     Mutation("a completion is duplicated", "one exit", "session.cpp",
-             "count(*op, outcome, now);",
-             "count(*op, outcome, now); if (auto* get = std::get_if<GetCallback>(&op->callback); get != nullptr && random_.below(20) == 0) "
+             "count(op, outcome, now);",
+             "count(op, outcome, now); if (auto* get = std::get_if<GetCallback>(&op.callback); get != nullptr && random_.below(20) == 0) "
              "{ auto twice = std::make_shared<GetCallback>(std::move(*get)); "
              "*get = [twice](Result<std::optional<Entry>> result) { (*twice)(result); (*twice)(std::move(result)); }; }",
              statement=True),
@@ -65,12 +65,12 @@ MUTATIONS = [
     Mutation("hints are followed without end", "hints", "session_replies.cpp",
              "op.hint_hops() >= options_.retry.max_hint_hops", "false"),
     Mutation("a node is given more requests than it may have", "node limits", "session_routing.cpp",
-             "node.on_wire + node.settling.size() < options_.limits.in_flight_per_node",
-             "node.on_wire + node.settling.size() <= options_.limits.in_flight_per_node"),
+             "node.on_wire + node.settling.size() >= options_.limits.in_flight_per_node",
+             "node.on_wire + node.settling.size() > options_.limits.in_flight_per_node"),
     Mutation("a ghost gives its place at its node away at once", "node limits", "session_replies.cpp",
              "--node.on_wire;", "if (call.operation) --node.on_wire;", statement=True),
     Mutation("who waits for a node's place is forgotten when the shard moves", "node limits", "session_routing.cpp",
-             "ids.push_back(id);", "(void)0;", statement=True),
+             "ids.push_back(queued.id);", "(void)0;", statement=True),
     Mutation("an attempt at a node that lost its shard is not called home", "moved leaders", "session_routing.cpp",
              "if (!moved || !op.repeatable() || !op.wants_leader) return;", "return;", statement=True),
     Mutation("writes of a shard overtake each other", "lanes", "shard_lanes.cpp",
@@ -113,7 +113,7 @@ MUTATIONS = [
              "if (id != OpId{7}) op.deadline_timer = timers_.schedule(op.request.deadline + std::chrono::milliseconds{300}, "
              "{TimerKind::operation_deadline, number(id)});", statement=True),
     Mutation("lost writes are not reported", "collision detector", "session_replies.cpp",
-             "if (!other) return;", "return;", statement=True),
+             "collisions_.find(shard, write)", "std::optional<CollisionDetector::Write>{}"),
     Mutation("any two writes are reported as lost", "collision detector", "collision_detector.cpp",
              "overlapped && earlier.node == write.node && earlier.version == write.version", "overlapped"),
     Mutation("a mismatch after an unknown outcome is called definite", "ambiguity in conditional writes", "request_op.cpp",
@@ -123,7 +123,7 @@ MUTATIONS = [
     Mutation("lease reads are hedged", "hedging", "session_routing.cpp",
              "op.effect() == Effect::read && !op.wants_leader", "op.effect() == Effect::read"),
     Mutation("an operation that ends gives no place back", "admission", "session.cpp",
-             "if (op->internal) return;", "if (op->internal) return; op->request.ticket.beyond = true;", statement=True),
+             "if (op.internal) return;", "if (op.internal) return; op.request.ticket.beyond = true;", statement=True),
     Mutation("what is out of time when it is submitted is forgotten", "deadline", "session.cpp",
              "return fail(id, ErrorCode::deadline_exceeded, \"out of time\", now);", "return;", statement=True),
     Mutation("RESOURCE_EXHAUSTED is called out of range", "status mapping", "status_policy.cpp",
