@@ -1,7 +1,6 @@
 #include "transport/h2/exchange.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 namespace norikv::transport::h2 {
 namespace {
@@ -31,20 +30,17 @@ void Exchange::take_header(std::string_view name, std::string_view value) {
   }
 }
 
-std::size_t Exchange::read_body(char* to, std::size_t room) noexcept {
-  std::size_t written = 0;
+void Exchange::append_body(std::string& to, std::size_t count) {
   std::size_t begin = 0;
   for (const std::string_view part :
        {std::string_view(prefix.data(), prefix.size()), std::string_view(*payload), std::string_view(suffix)}) {
-    const std::size_t skipped = std::min(body_sent - begin, part.size());
-    const std::size_t count = std::min(part.size() - skipped, room - written);
-    if (count > 0) std::memcpy(to + written, part.data() + skipped, count);
-    written += count;
-    body_sent += count;
+    const std::string_view next = part.substr(std::min(body_sent - begin, part.size()), count);
+    to.append(next);
+    count -= next.size();
+    body_sent += next.size();
     begin += part.size();
     if (body_sent < begin) break;
   }
-  return written;
 }
 
 Outcome Exchange::conclude() {

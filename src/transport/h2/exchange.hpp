@@ -68,8 +68,9 @@ struct Exchange {
 
   /// A header of the answer, in front or behind.
   void take_header(std::string_view name, std::string_view value);
-  /// The next bytes of the request; how many were written to `to`.
-  std::size_t read_body(char* to, std::size_t room) noexcept;
+  /// Appends the next bytes of the request; at most `body_left`.
+  void append_body(std::string& to, std::size_t count);
+  [[nodiscard]] std::size_t body_left() const noexcept { return body_size() - body_sent; }
   /// What the whole answer says.
   [[nodiscard]] Outcome conclude();
 };

@@ -2,6 +2,7 @@
 
 #include <nghttp2/nghttp2.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <new>
@@ -95,7 +96,7 @@ struct Session::Callbacks {
   static void on_peer_end(nghttp2_session* session, std::int32_t stream, Session& self) {
     Exchange* const exchange = exchange_of(session, stream);
     if (exchange == nullptr) return;
-    const bool all_sent = exchange->body_sent == exchange->body_size();
+    const bool all_sent = exchange->body_left() == 0;
     Outcome outcome = exchange->conclude();
     self.end(*exchange, std::move(outcome));
     if (!all_sent) nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, stream, NGHTTP2_CANCEL);
@@ -126,14 +127,27 @@ struct Session::Callbacks {
     return 0;
   }
 
-  static ssize_t read_body(nghttp2_session* session, std::int32_t stream, std::uint8_t* to, std::size_t room,
-                           std::uint32_t* flags, nghttp2_data_source*, void*) {
-    Exchange* const found = exchange_of(session, stream);
-    if (found == nullptr) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;  // it was reset
-    Exchange& exchange = *found;
-    const std::size_t count = exchange.read_body(reinterpret_cast<char*>(to), room);
-    if (exchange.body_sent == exchange.body_size()) *flags |= NGHTTP2_DATA_FLAG_EOF;
-    return static_cast<ssize_t>(count);
+  // A body goes from its payload straight into what is sent: nghttp2 is told how much, and asks for it at once.
+  static ssize_t measure_body(nghttp2_session* session, std::int32_t stream, std::uint8_t*, std::size_t room,
+                              std::uint32_t* flags, nghttp2_data_source*, void*) {
+    const Exchange* const exchange = exchange_of(session, stream);
+    if (exchange == nullptr) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;  // it was reset
+    const std::size_t left = exchange->body_left();
+    *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+    if (left <= room) *flags |= NGHTTP2_DATA_FLAG_EOF;
+    return static_cast<ssize_t>(std::min(left, room));
+  }
+
+  static int append_body(nghttp2_session* session, nghttp2_frame* frame, const std::uint8_t* header, std::size_t size,
+                         nghttp2_data_source*, void* self) {
+    constexpr std::size_t header_size = 9;
+    Exchange* const exchange = exchange_of(session, frame->hd.stream_id);
+    if (exchange == nullptr) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    std::string& out = *of(self).out_;
+    if (out.size() >= of(self).enough_) return NGHTTP2_ERR_WOULDBLOCK;  // it comes again with the next `produce`
+    out.append(text_of(header, header_size));
+    exchange->append_body(out, size);
+    return 0;
   }
 
   static const nghttp2_session_callbacks* table() {
@@ -145,6 +159,7 @@ struct Session::Callbacks {
       nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
       nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
       nghttp2_session_callbacks_set_before_frame_send_callback(callbacks, before_frame_send);
+      nghttp2_session_callbacks_set_send_data_callback(callbacks, append_body);
       return callbacks;
     }();
     return made;
@@ -179,6 +194,8 @@ bool Session::receive(std::string_view bytes) {
 }
 
 bool Session::produce(std::string& out, std::size_t enough) {
+  out_ = &out;
+  enough_ = enough;
   while (out.size() < enough) {
     const std::uint8_t* data = nullptr;
     const ssize_t size = nghttp2_session_mem_send(session_, &data);
@@ -225,7 +242,7 @@ bool Session::open(Exchange& exchange, std::string_view scheme, std::string_view
 
   exchange.prefix = message_prefix(exchange.payload->size() + exchange.suffix.size());
   nghttp2_data_provider body{};
-  body.read_callback = Callbacks::read_body;
+  body.read_callback = Callbacks::measure_body;
   const std::int32_t stream = nghttp2_submit_request(session_, nullptr, headers, count, &body, &exchange);
   if (stream < 0) {
     going_away_ = true;  // its numbers are used up

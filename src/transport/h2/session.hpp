@@ -73,6 +73,8 @@ class Session {
   const std::size_t largest_message_;
   Memory memory_;
   nghttp2_session* session_ = nullptr;
+  std::string* out_ = nullptr;  // where `produce` puts bodies ...
+  std::size_t enough_ = 0;      // ... until it holds so much
   std::string error_;
   std::size_t streams_ = 0;  // that are open for us
   bool greeted_ = false;
