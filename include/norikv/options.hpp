@@ -52,7 +52,7 @@ struct RetryBudget {
 
 /// Keeps requests that have a choice away from a node that failed several times in a row.
 struct BreakerOptions {
-  /// Failures in a row that open the breaker; 0 = there is none.
+  /// Failures in a row that open it, and the most attempts at a time of those that have no choice; 0 = no breaker.
   std::uint32_t failures = 5;
   /// How long it stays open before one request tries the node again.
   Backoff open{std::chrono::milliseconds{250}, std::chrono::seconds{5}};
@@ -103,7 +103,7 @@ struct LimitOptions {
 enum class TransportKind : std::uint8_t {
   grpc,  ///< The gRPC library, with threads of its own.
   /// HTTP/2 on the loop's own thread (libnghttp2), at a fraction of the cost per operation. Only in builds that have it
-  /// (Meson option `h2`); it follows no proxy.
+  /// (Meson option `h2`).
   h2,
 };
 
@@ -136,7 +136,7 @@ struct ConnectionOptions {
   Duration heartbeat = std::chrono::milliseconds{500};
   /// The largest reply accepted, in bytes.
   std::size_t max_reply_size = 16 * 1024 * 1024;
-  /// Whether to follow http_proxy and its relatives in the environment.
+  /// Whether to follow grpc_proxy, https_proxy or http_proxy (environment), but for hosts in no_grpc_proxy or no_proxy.
   bool use_http_proxy = false;
   /// Keep a topology stream open to every node. Without them leaders are found by asking alone.
   bool watch_topology = true;

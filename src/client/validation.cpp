@@ -76,8 +76,6 @@ void check_transport(const ConnectionOptions& connection, Checker& checker) {
   if (connection.transport != TransportKind::h2)
     return checker.fail("ConnectionOptions::transport is no kind of transport");
   if (!with_h2) checker.fail("ConnectionOptions::transport is h2, and this build of norikv has no h2 transport");
-  if (connection.use_http_proxy)
-    checker.fail("ConnectionOptions::use_http_proxy is set: the h2 transport follows no proxy");
 }
 
 void check_connection(const ConnectionOptions& connection, Checker& checker) {

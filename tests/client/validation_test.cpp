@@ -65,12 +65,6 @@ const std::vector<BadOptions>& bad_options() {
       {[](ClientOptions& o) { o.connection.max_reply_size = 0; }, {"ConnectionOptions::max_reply_size", "0"}},
       {[](ClientOptions& o) { o.connection.silence = 0s; }, {"ConnectionOptions::silence", "0 s"}},
       {[](ClientOptions& o) { o.connection.transport = TransportKind{77}; }, {"ConnectionOptions::transport"}},
-      // The same in builds with and without it.
-      {[](ClientOptions& o) {
-         o.connection.transport = TransportKind::h2;
-         o.connection.use_http_proxy = true;
-       },
-       {"ConnectionOptions::", "h2"}},
   };
   return table;
 }

@@ -132,14 +132,56 @@ TEST_CASE("a proxy of the environment is not followed unless it is asked for") {
   REQUIRE(setenv("http_proxy", ("http://" + proxy.address()).c_str(), 1) == 0);
   const bool follow = GENERATE(false, true);
   {
-    // h2 follows none, and a client says so when it is asked for (tests/client/validation_test.cpp).
-    TestClient client(follow ? transport_kinds().front() : each_kind(), {"localhost:" + std::to_string(server.port())},
+    TestClient client(each_kind(), {"localhost:" + std::to_string(server.port())},
                       {.connect_timeout = 200ms, .use_http_proxy = follow});
     const int status = client.call("localhost:" + std::to_string(server.port()), {.timeout = 1s}).status;
     CHECK((status == 0) == !follow);
   }
   unsetenv("http_proxy");
   CHECK((proxy.accepted() > 0) == follow);
+}
+
+// A name that only the proxy could look up.
+constexpr const char* far_node = "node.example:7447";
+
+TEST_CASE("a proxy that is asked for makes a tunnel, and the node is talked to through it") {
+  std::string asked;
+  RawPeer proxy(Form::ipv4, [&](RawConnection& connection) {
+    asked = connection.read_head();
+    connection.write("HTTP/1.1 200 Connection established\r\nVia: 1.1 test\r\n\r\n");
+    if (take_request(connection)) answer_ok(connection, connection.stream());
+    connection.read_to_end();
+  });
+  REQUIRE(setenv("http_proxy", ("http://me:se%63ret@" + proxy.address() + "/").c_str(), 1) == 0);
+  {
+    TestClient client(each_kind(), {far_node}, {.use_http_proxy = true});
+    CHECK(client.call(far_node).status == 0);
+  }
+  unsetenv("http_proxy");
+  CHECK(asked.starts_with("CONNECT node.example:7447 HTTP/1."));
+  CHECK(asked.find("Proxy-Authorization: Basic bWU6c2VjcmV0\r\n") != std::string::npos);
+}
+
+TEST_CASE("a proxy that refuses, or ends the connection, is no connection") {
+  const bool speaks = GENERATE(false, true);
+  RawPeer proxy(Form::ipv4, [speaks](RawConnection& connection) {
+    static_cast<void>(connection.read_head());
+    if (speaks) connection.write("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n");
+  });
+  REQUIRE(setenv("http_proxy", ("http://" + proxy.address()).c_str(), 1) == 0);
+  {
+    const TransportKind kind = each_kind();
+    TestClient client(kind, {far_node}, {.use_http_proxy = true});
+    const core::Reply reply = client.call(far_node, {.timeout = 5s});
+    CHECK(reply.status == unavailable);
+    if (std::string_view{kind.name} == "h2") {
+      INFO(reply.message);
+      CHECK(reply.message.find("through the proxy " + proxy.address()) != std::string::npos);
+      CHECK(reply.message.find(speaks ? "407" : "ended") != std::string::npos);
+      CHECK(reply.sent == core::Sent::not_sent);
+    }
+  }
+  unsetenv("http_proxy");
 }
 
 }  // namespace

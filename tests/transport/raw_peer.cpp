@@ -128,6 +128,12 @@ bool RawConnection::read(std::size_t count, std::string& into) {
   return true;
 }
 
+std::string RawConnection::read_head() {
+  std::string head, byte;
+  while (!head.ends_with("\r\n\r\n") && read(1, byte)) head += byte;
+  return head;
+}
+
 bool RawConnection::read_until_frame(int type) {
   std::string bytes;
   if (!preface_read_ && !read(preface_size, bytes)) return false;

@@ -31,6 +31,8 @@ class RawConnection {
   void write(std::string_view bytes);
   /// One HTTP/2 frame, payload included.
   void write_frame(int type, int flags, unsigned stream, std::string_view payload = {});
+  /// Reads up to the end of an HTTP/1 head, and no further; what came before the end of the connection.
+  std::string read_head();
   /// Reads a client's preface and frames until one of this type came whole (0 DATA, 1 HEADERS, 4 SETTINGS). False at
   /// the end of the connection.
   bool read_until_frame(int type);

@@ -19,14 +19,7 @@ constexpr std::size_t kept_output = 512 * 1024;
 
 std::string authority_of(const util::Address& address, const Security& security) {
   if (!security.server_name().empty()) return security.server_name();
-  switch (address.kind) {
-    case util::Address::Kind::unix_socket:
-      return "localhost";
-    case util::Address::Kind::ipv6:
-      return "[" + address.host + "]:" + std::to_string(address.port);
-    default:
-      return address.host + ":" + std::to_string(address.port);
-  }
+  return address.kind == util::Address::Kind::unix_socket ? "localhost" : host_and_port(address);
 }
 
 std::string error_text(int error) { return std::generic_category().message(error); }
@@ -34,12 +27,13 @@ std::string error_text(int error) { return std::generic_category().message(error
 }  // namespace
 
 Connection::Connection(Shared& shared, ConnectionOwner& owner, const std::string& name, const util::Address& address,
-                       std::shared_ptr<const Security> security)
+                       std::shared_ptr<const Security> security, const Proxy* proxy)
     : shared_(shared),
       owner_(owner),
       name_(name),
       address_(address),
       security_(std::move(security)),
+      proxy_(proxy),
       authority_(authority_of(address, *security_)),
       socket_(shared.loop, *this, shared.lost),
       session_(*this, shared.options.max_reply_size) {}
@@ -60,6 +54,13 @@ std::string Connection::start(const Endpoint& endpoint, TimePoint now) {
 // --- the way to a connection that works ---
 
 void Connection::on_connected() {
+  if (proxy_ == nullptr) return begin_talk();
+  state_ = State::tunnelling;
+  out_ = Tunnel::request(*proxy_, address_);
+  owner_.on_output(*this);
+}
+
+void Connection::begin_talk() {
   state_ = State::greeting;
   if (security_->tls()) {
     state_ = State::securing;
@@ -108,6 +109,13 @@ void Connection::on_readable() {
 }
 
 void Connection::take(std::string_view bytes) {
+  if (state_ == State::tunnelling) {
+    const Tunnel::Result result = tunnel_.receive(bytes);
+    if (result == Tunnel::Result::refused) return lose("The proxy refuses: " + tunnel_.error());
+    if (result == Tunnel::Result::more) return;
+    begin_talk();
+    if (bytes.empty() || state_ == State::dead) return;
+  }
   if (tls_ == nullptr) return take_plain(bytes);
   std::string& plain = shared_.plain;
   plain.clear();
@@ -165,6 +173,7 @@ void Connection::abandon(Exchange& exchange) {
 void Connection::make_output() {
   out_.clear();
   out_sent_ = 0;
+  if (state_ == State::tunnelling) return;
   if (tls_ == nullptr) {
     if (!session_.produce(out_, output_at_once)) lose(session_.error());
     return;
@@ -219,6 +228,7 @@ void Connection::on_writable() {
 
 void Connection::lose_silently(std::string_view how) {
   if (greeted()) return lose(std::string(how));
+  if (state_ == State::tunnelling) return lose("The proxy ended the connection (" + std::string(how) + ")");
   // Nothing came back from a peer that took the connection: security is the likely cause.
   lose(state_ == State::connecting ? std::string(how) : silent_end(security_->facts()) + " (" + std::string(how) + ")");
 }
@@ -253,9 +263,10 @@ void Connection::advance_to(TimePoint now) {
   const std::optional<TimePoint> due = next_deadline();
   if (!due || now < *due) return;
   if (state_ != State::open) {
-    const char* const stage = state_ == State::connecting ? "to connect"
-                              : state_ == State::securing ? "the TLS handshake"
-                                                          : "the peer's SETTINGS";
+    const char* const stage = state_ == State::connecting   ? "to connect"
+                              : state_ == State::tunnelling ? "the proxy's answer"
+                              : state_ == State::securing   ? "the TLS handshake"
+                                                            : "the peer's SETTINGS";
     return lose(std::string("No answer within ConnectionOptions::connect_timeout (") +
                 util::to_text(shared_.options.connect_timeout) + "), waiting for " + stage);
   }

@@ -12,6 +12,7 @@
 #include "transport/h2/session.hpp"
 #include "transport/h2/socket.hpp"
 #include "transport/h2/tls.hpp"
+#include "transport/h2/tunnel.hpp"
 
 namespace norikv::transport::h2 {
 
@@ -48,14 +49,14 @@ class ConnectionOwner {
   ~ConnectionOwner() = default;
 };
 
-/// One connection, from the first attempt to its end: socket, TLS, and the HTTP/2 session. Owned by a `Line`. It is
-/// destroyed in none of its own callbacks. [loop thread]
+/// One connection, from the first attempt to its end: socket, tunnel, TLS, and the HTTP/2 session. Owned by a `Line`.
+/// It is destroyed in none of its own callbacks. [loop thread]
 class Connection final : private SocketOwner, private SessionListener {
  public:
   Connection(Shared& shared, ConnectionOwner& owner, const std::string& name, const util::Address& address,
-             std::shared_ptr<const Security> security);
+             std::shared_ptr<const Security> security, const Proxy* proxy);
 
-  /// Once. An error text, or empty: what becomes of it is told.
+  /// Once. The endpoint is the node's, or the proxy's. An error text, or empty: what becomes of it is told.
   [[nodiscard]] std::string start(const Endpoint& endpoint, TimePoint now);
 
   [[nodiscard]] bool has_room() const noexcept { return state_ == State::open && session_.has_room(); }
@@ -82,7 +83,7 @@ class Connection final : private SocketOwner, private SessionListener {
   bool listed = false;
 
  private:
-  enum class State : std::uint8_t { connecting, securing, greeting, open, dead };
+  enum class State : std::uint8_t { connecting, tunnelling, securing, greeting, open, dead };
 
   // SocketOwner
   void on_connected() override;
@@ -97,6 +98,7 @@ class Connection final : private SocketOwner, private SessionListener {
   void on_message(Exchange& exchange, std::string message) override;
   void on_end(Exchange& exchange, Outcome outcome) override;
 
+  void begin_talk();
   void take(std::string_view bytes);
   void take_plain(std::string_view bytes);
   void make_output();
@@ -110,9 +112,11 @@ class Connection final : private SocketOwner, private SessionListener {
   const std::string& name_;  // the node, as it was configured
   const util::Address& address_;
   const std::shared_ptr<const Security> security_;
+  const Proxy* const proxy_;  // null: none
   std::string authority_;
   State state_ = State::connecting;
   Socket socket_;
+  Tunnel tunnel_;
   std::unique_ptr<TlsStream> tls_;
   Session session_;
   std::string out_;           // to the socket

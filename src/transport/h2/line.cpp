@@ -28,6 +28,7 @@ Line::Line(Shared& shared, LineOwner& owner, std::string name, std::shared_ptr<c
       name_(std::move(name)),
       address_(parsed(name_)),
       security_(std::move(security)),
+      proxy_(shared.options.use_http_proxy ? proxy_of_environment(address_) : std::nullopt),
       random_(util::system_seed()) {}
 
 Line::~Line() {
@@ -70,15 +71,18 @@ void Line::on_end(Exchange& exchange, Outcome outcome) {
 
 // --- attempts ---
 
+const util::Address& Line::first_stop() const noexcept { return *proxy_ ? (*proxy_)->address : address_; }
+
 void Line::begin() {
   next_endpoint_ = 0;
-  if (address_.kind != util::Address::Kind::name) {
-    endpoints_ = endpoints_of(address_);
+  if (!proxy_) return give_up(proxy_.error());
+  if (first_stop().kind != util::Address::Kind::name) {
+    endpoints_ = endpoints_of(first_stop());
     return dial_next();
   }
   if (waiting_.calls() > 0 || owner_.loop_is_held()) {
     stage_ = Stage::looking_up;
-    lookup_ = Lookup::start(shared_.loop, address_, *this, shared_.lookups);
+    lookup_ = Lookup::start(shared_.loop, first_stop(), *this, shared_.lookups);
     if (lookup_ == nullptr) give_up("libuv refuses the look-up of the name");
   } else if (!endpoints_.empty()) {
     dial_next();  // better an old answer than none
@@ -101,7 +105,7 @@ void Line::on_lookup(std::vector<Endpoint> found, std::string error) {
 void Line::dial_next() {
   stage_ = Stage::connected_or_trying;
   ConnectionOwner& self = *this;
-  current_ = std::make_unique<Connection>(shared_, self, name_, address_, security_);
+  current_ = std::make_unique<Connection>(shared_, self, name_, address_, security_, *proxy_ ? &**proxy_ : nullptr);
   const std::string error = current_->start(endpoints_[next_endpoint_++], now());
   if (error.empty()) return;
   shared_.graveyard.push_back(std::move(current_));
@@ -120,7 +124,9 @@ void Line::give_up(const std::string& why) {
   pause_ = std::min(std::max(longer, options.base), options.cap);
   const double factor = 1 + jitter * (2 * random_.unit() - 1);
   next_attempt_ = now() + std::chrono::duration_cast<Duration>(pause_ * factor);
-  last_error_ = "No connection to " + name_ + ": " + why;
+  last_error_ = "No connection to " + name_;
+  if (proxy_ && *proxy_) last_error_ += " through the proxy " + host_and_port((*proxy_)->address);
+  last_error_ += ": " + why;
   while (!waiting_.empty()) fail(waiting_.pop_front());
 }
 

@@ -67,6 +67,8 @@ class Line final : private ConnectionOwner, private LookupOwner {
   // LookupOwner
   void on_lookup(std::vector<Endpoint> found, std::string error) override;
 
+  /// Where connections go first: the proxy, or the node.
+  [[nodiscard]] const util::Address& first_stop() const noexcept;
   void begin();
   void dial_next();
   void attempt_failed(const std::string& why);
@@ -78,6 +80,7 @@ class Line final : private ConnectionOwner, private LookupOwner {
   const std::string name_;
   const util::Address address_;
   const std::shared_ptr<const Security> security_;
+  const ProxyChoice proxy_;
   bool retired_ = false;
 
   Stage stage_ = Stage::idle;
