@@ -1,9 +1,10 @@
 #pragma once
 
 #include <atomic>
+#include <list>
 #include <memory>
+#include <optional>
 #include <utility>
-#include <vector>
 
 #include <norikv/observable.hpp>
 #include <norikv/unique_function.hpp>
@@ -23,6 +24,9 @@ class Slot {
   const std::weak_ptr<ClientCore> owner;
   std::atomic<bool> active{true};  // cleared by `unsubscribe`, from any thread
 };
+
+template <class Event>
+class Publisher;
 
 template <class Event>
 class EventSlot final : public Slot {
@@ -45,35 +49,36 @@ class EventSlot final : public Slot {
   }
 
  private:
+  friend Publisher<Event>;
+
   UniqueFunction<void(const Event&)> on_event_;
   UniqueFunction<void()> on_end_;
+  std::optional<typename std::list<std::shared_ptr<EventSlot>>::iterator> place_{};  // in the publisher's list
 };
 
 /// The subscribers to one kind of event. [loop thread]
 template <class Event>
 class Publisher {
  public:
-  void add(std::shared_ptr<EventSlot<Event>> slot) { slots_.push_back(std::move(slot)); }
+  void add(const std::shared_ptr<EventSlot<Event>>& slot) { slot->place_ = slots_.insert(slots_.end(), slot); }
   [[nodiscard]] bool empty() const { return slots_.empty(); }
 
   void publish(const Event& event) {
-    // By number, and only those that were there: a subscriber may subscribe.
-    const std::size_t count = slots_.size();
-    for (std::size_t i = 0; i < count; ++i) {
-      const std::shared_ptr<EventSlot<Event>> slot = slots_[i];
-      slot->deliver(event);
-    }
+    for (const auto& slot : slots_) slot->deliver(event);
   }
-  /// Forgets one that unsubscribed. Never called while an event is delivered.
-  void remove(const Slot* gone) {
-    std::erase_if(slots_, [&](const auto& slot) { return slot.get() == gone; });
+  /// Forgets one that unsubscribed, if it is one of these. As `add`, never called while an event is delivered: what a
+  /// subscriber does about subscriptions comes after that.
+  void remove(Slot* gone) {
+    auto* const slot = dynamic_cast<EventSlot<Event>*>(gone);
+    if (slot != nullptr && slot->place_) slots_.erase(*std::exchange(slot->place_, std::nullopt));
   }
   void end() {
+    for (const auto& slot : slots_) slot->place_.reset();
     for (const auto& slot : std::exchange(slots_, {})) slot->end();
   }
 
  private:
-  std::vector<std::shared_ptr<EventSlot<Event>>> slots_;
+  std::list<std::shared_ptr<EventSlot<Event>>> slots_;  // in the order of subscription
 };
 
 }  // namespace norikv::detail
