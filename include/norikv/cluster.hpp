@@ -9,6 +9,7 @@
 
 #include <norikv/error.hpp>
 #include <norikv/export.hpp>
+#include <norikv/persistent_vector.hpp>
 #include <norikv/types.hpp>
 
 namespace norikv {
@@ -51,11 +52,12 @@ struct ShardView {
   LeaderSource source = LeaderSource::none;
 };
 
-/// What this client knows about the cluster at one moment. Immutable; shared between threads.
+/// What this client knows about the cluster at one moment. Immutable; shared between threads. Snapshots share what did
+/// not change between them, so keeping many costs little.
 struct ClusterView {
-  std::uint64_t generation = 0;   ///< Grows by one with every change.
-  std::vector<NodeView> nodes;    ///< In the order of `ClientOptions::nodes`.
-  std::vector<ShardView> shards;  ///< Indexed by shard id; `ClientOptions::total_shards` of them.
+  std::uint64_t generation = 0;             ///< Grows by one with every change.
+  PersistentVector<NodeView, 1> nodes;      ///< In the order of `ClientOptions::nodes`.
+  PersistentVector<ShardView, 512> shards;  ///< Indexed by shard id; `ClientOptions::total_shards` of them.
 
   /// The leader of a shard, or null if none is known. Lives as long as the view.
   [[nodiscard]] const NodeView* leader_of(std::uint32_t shard) const noexcept {

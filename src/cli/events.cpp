@@ -47,7 +47,7 @@ std::vector<std::string> leader_texts(const TopologyEvent& event) {
   return texts;
 }
 
-std::string nodes_json(const std::vector<NodeView>& nodes) {
+std::string nodes_json(const decltype(ClusterView::nodes)& nodes) {
   std::vector<std::string> objects;
   for (const NodeView& node : nodes) {
     objects.push_back(JsonObject{}

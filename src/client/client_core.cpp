@@ -106,7 +106,7 @@ void ClientCore::on_turn() {
 }
 
 void ClientCore::on_reply(core::Reply reply) { session_.on_reply(std::move(reply), now()); }
-void ClientCore::on_view(core::WatchId id, wire::View view) { session_.on_view(id, view, now()); }
+void ClientCore::on_view(core::WatchId id, wire::LeaderView view) { session_.on_view(id, std::move(view), now()); }
 void ClientCore::on_stream_end(core::StreamEnd end) { session_.on_stream_end(end, now()); }
 
 void ClientCore::carry_out_actions() {
@@ -207,7 +207,8 @@ void ClientCore::deliver(TopologyEvent& event) {
     });
   }
   publisher<TopologyEvent>().publish(event);
-  if (!event.leaders_changed.empty()) publisher<LeadershipEvent>().publish({EventKind::change, event.leaders_changed});
+  if (event.leaders_changed.empty() || publisher<LeadershipEvent>().empty()) return;
+  publisher<LeadershipEvent>().publish({EventKind::change, std::move(event.leaders_changed)});
 }
 
 void ClientCore::deliver(ConnectionEvent& event) {

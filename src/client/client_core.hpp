@@ -85,7 +85,7 @@ class ClientCore final : public std::enable_shared_from_this<ClientCore>,
   // loop::TurnHandler and core::TransportSink
   void on_turn() override;
   void on_reply(core::Reply reply) override;
-  void on_view(core::WatchId id, wire::View view) override;
+  void on_view(core::WatchId id, wire::LeaderView view) override;
   void on_stream_end(core::StreamEnd end) override;
 
   // client_core_operations.cpp: from the user's call to the session

@@ -14,14 +14,14 @@ constexpr std::size_t max_told = 1024;
 }  // namespace
 
 ClusterState::ClusterState(const std::vector<std::string>& addresses, std::uint32_t total_shards, Translator translator)
-    : translator_(std::move(translator)), shards_(total_shards), seen_in_(total_shards), table_(total_shards) {
-  Change ignored;
+    : translator_(std::move(translator)), shards_(total_shards), table_(total_shards) {
+  Change first;
   for (const std::string& address : addresses) {
     const std::size_t slot = slot_of(address);
     nodes_[slot].configured = true;
-    add(slot, ignored);
+    add(slot, first);
   }
-  publish({});
+  publish(first);
 }
 
 // --- which nodes there are ---
@@ -36,18 +36,19 @@ ClusterState::Change ClusterState::set_nodes(const std::vector<std::string>& add
 }
 
 std::size_t ClusterState::slot_of(const std::string& address) {
-  for (std::size_t slot = 0; slot < nodes_.size(); ++slot) {
-    if (nodes_[slot].view.address == address) return slot;
-  }
-  for (std::size_t slot = 0; slot < nodes_.size(); ++slot) {
-    if (!nodes_[slot].view.address.empty()) continue;
-    nodes_[slot].view.address = address;
-    return slot;
+  const auto [known, is_new] = slots_.try_emplace(address, nodes_.size());
+  if (!is_new) return known->second;
+  if (!free_slots_.empty()) {
+    known->second = free_slots_.front();
+    free_slots_.pop_front();
+    nodes_[known->second].view.address = address;
+    return known->second;
   }
   Node& node = nodes_.emplace_back();
   node.view.address = address;
   node.claims.assign(shards_.size(), unlisted);
-  return nodes_.size() - 1;
+  places_.push_back(-1);  // until it is shown
+  return known->second;
 }
 
 std::vector<std::size_t> ClusterState::long_gone() const {
@@ -65,6 +66,8 @@ void ClusterState::give_up(const std::vector<std::size_t>& slots) {
   std::vector<bool> given_up(nodes_.size());
   for (const std::size_t slot : slots) {
     given_up[slot] = true;
+    slots_.erase(nodes_[slot].view.address);
+    free_slots_.push_back(slot);
     nodes_[slot].view = NodeView{};
   }
   // A claim for whoever has the slot next has to be news.
@@ -72,6 +75,10 @@ void ClusterState::give_up(const std::vector<std::size_t>& slots) {
     if (!node.present) continue;
     for (std::int32_t& claim : node.claims) {
       if (claim >= 0 && given_up[static_cast<std::size_t>(claim)]) claim = nobody;
+    }
+    if (node.reading == nullptr) continue;
+    for (std::int32_t& claim : node.reading->claims) {
+      if (claim >= 0 && given_up[static_cast<std::size_t>(claim)]) claim = not_looked_up;
     }
   }
 }
@@ -96,6 +103,7 @@ void ClusterState::remove(std::size_t slot, TimePoint now, Change& change) {
   const std::uint64_t incarnation = node.view.incarnation;
   node.view = NodeView{std::move(node.view.address), {}, {}, NodeHealth::unknown, incarnation, 0, {}};
   node.told.clear();
+  node.reading.reset();
   node.unlisted_writes.clear();
   std::fill(node.claims.begin(), node.claims.end(), unlisted);
 }
@@ -107,11 +115,7 @@ void ClusterState::settle_membership(TimePoint now, Change& change) {
     for (std::size_t slot = 0; slot < nodes_.size(); ++slot) wanted[slot] = nodes_[slot].configured;
     for (std::size_t slot = 0; slot < wanted.size(); ++slot) {
       if (!nodes_[slot].present) continue;
-      for (const std::string& address : std::vector<std::string>{nodes_[slot].told}) {
-        const std::size_t other = slot_of(address);
-        if (other >= wanted.size()) wanted.resize(other + 1);
-        wanted[other] = true;
-      }
+      for (const std::size_t other : nodes_[slot].told) wanted[other] = true;
     }
     for (std::size_t slot = 0; slot < nodes_.size(); ++slot) {
       if (wanted[slot] == nodes_[slot].present) continue;
@@ -137,47 +141,90 @@ std::vector<std::string> ClusterState::addresses() const {
 void ClusterState::on_stream_opened(std::size_t node, TimePoint now) {
   nodes_[node].fresh_stream = true;
   nodes_[node].stream_opened = now;
+  nodes_[node].reading.reset();
 }
 
-ClusterState::Change ClusterState::on_view(std::size_t index, const wire::View& view, TimePoint now) {
+ClusterState::Change ClusterState::on_view(std::size_t index, wire::LeaderView view, TimePoint now) {
+  Change change;
+  if (const auto& reading = nodes_[index].reading) {
+    reading->successor = {std::move(view), now};
+    return change;
+  }
+  change.cause = "view of " + nodes_[index].view.address;
+  begin_view(index, std::move(view), now, change);
+  if (amid_view(index)) take_slice(index, now, change);
+  return change;
+}
+
+ClusterState::Change ClusterState::on_next_slice(std::size_t index, TimePoint now) {
   Change change;
   change.cause = "view of " + nodes_[index].view.address;
+  take_slice(index, now, change);
+  return change;
+}
+
+void ClusterState::begin_view(std::size_t index, wire::LeaderView view, TimePoint arrived, Change& change) {
   const bool first = std::exchange(nodes_[index].fresh_stream, false);
   if (first) {
     begin_incarnation(nodes_[index]);
     change.nodes.push_back(index);
   } else if (view.epoch < nodes_[index].view.epoch) {
     // Within one stream epochs only grow; an older view that was overtaken is no news.
-    return change;
+    return;
   }
   nodes_[index].view.epoch = view.epoch;
-  const TimePoint previous_view = std::exchange(nodes_[index].view.last_view, now);
+  const TimePoint previous_view = std::exchange(nodes_[index].view.last_view, arrived);
   const Translations addresses = translate(view);
   const wire::Node* self = self_entry(nodes_[index], view, addresses);
   learn_self(index, self, change);
-  if (translator_) learn_others(index, view, self, addresses, now, change);
+  if (translator_) learn_others(index, view, self, addresses, arrived, change);
   Node& node = nodes_[index];  // not earlier: new nodes move the others
   if (node.view.health != NodeHealth::up) {
     node.view.health = NodeHealth::up;
     if (change.nodes.empty()) change.nodes.push_back(index);
   }
+  show_node(index);
+  node.reading = std::make_unique<Reading>();
+  node.reading->claims.assign(view.leaders.size(), not_looked_up);
+  node.reading->listed.resize(shards_.size());
+  node.reading->view = std::move(view);
+  node.reading->previous_view = previous_view;
+  node.reading->first_of_stream = first;
+}
 
-  if (++view_number_ == 0) std::fill(seen_in_.begin(), seen_in_.end(), view_number_++);  // it has come around
-  for (const wire::Shard& shard : view.shards) {
-    if (shard.id < shards_.size()) {
-      // A shard that is listed twice says what its first entry says: two that disagree would change the leader twice
-      // with each view.
-      if (std::exchange(seen_in_[shard.id], view_number_) == view_number_) continue;
-      apply_claim(index, shard.id, claim_of(index, shard), now, change);
-    } else if (!std::exchange(node.range_reported, true)) {
-      change.shard_out_of_range = shard.id;
-    }
-  }
-  if (first) forget_unconfirmed(index, now, change);
-  if (!first && !view.shards.empty()) check_writes(node, previous_view, change);
+void ClusterState::take_slice(std::size_t index, TimePoint now, Change& change) {
+  Node& node = nodes_[index];
+  Reading& reading = *node.reading;
+  std::size_t left = shards_per_slice;
+  take_shards(index, reading, left, now, change);
+  const bool listed_all = reading.next == reading.view.shards.size();
+  if (listed_all && reading.first_of_stream) forget_unconfirmed(index, reading, left, now, change);
   std::stable_sort(change.leaders.begin(), change.leaders.end(),
                    [](const LeaderChange& a, const LeaderChange& b) { return a.shard < b.shard; });
-  return change;
+  if (!listed_all || (reading.first_of_stream && reading.next_to_confirm < shards_.size())) return;
+  if (!reading.first_of_stream && !reading.view.shards.empty()) check_writes(node, reading.previous_view, change);
+  const std::unique_ptr<Reading> over = std::move(node.reading);
+  if (over->successor) begin_view(index, std::move(over->successor->view), over->successor->arrived, change);
+}
+
+void ClusterState::take_shards(std::size_t index, Reading& reading, std::size_t& left, TimePoint now, Change& change) {
+  const std::vector<wire::LeaderView::Shard>& shards = reading.view.shards;
+  for (; left > 0 && reading.next < shards.size() && change.leaders.size() < changes_per_slice; --left) {
+    const std::uint32_t id = shards[reading.next].id;
+    std::int32_t claim = nobody;  // of several that are said to lead the first one that is known
+    bool led = true;
+    for (; reading.next < shards.size() && shards[reading.next].id == id; ++reading.next) {
+      const std::uint32_t leader = shards[reading.next].leader;
+      led = led && leader != wire::LeaderView::nobody;  // else it is listed again, and that does not count
+      if (led && claim == nobody) claim = claim_of(index, reading, leader);
+    }
+    if (id >= shards_.size()) {
+      if (!std::exchange(nodes_[index].range_reported, true)) change.shard_out_of_range = id;
+    } else if (!reading.listed[id]) {
+      reading.listed[id] = true;
+      apply_claim(index, id, claim, now, change);
+    }
+  }
 }
 
 ClusterState::Change ClusterState::on_leader_answer(std::uint32_t shard, std::size_t node, TimePoint asked,
@@ -188,7 +235,9 @@ ClusterState::Change ClusterState::on_leader_answer(std::uint32_t shard, std::si
   if (!nodes_[node].present) return change;
   if (leader(shard) == static_cast<std::int32_t>(node)) {
     shards_[shard].changed = asked;  // a refusal of what was asked earlier is old news from here on
-    change.confirmed = std::exchange(shards_[shard].view.source, LeaderSource::answer) == LeaderSource::hint;
+    const LeaderSource source = std::exchange(shards_[shard].view.source, LeaderSource::answer);
+    if (source != LeaderSource::answer) shown_shards_.set(shard, shown(shards_[shard].view));
+    change.confirmed = source == LeaderSource::hint;
     return change;
   }
   change.cause = "answer of " + address(node);
@@ -220,6 +269,7 @@ ClusterState::Change ClusterState::on_health(std::size_t index, NodeHealth healt
   NodeView& node = nodes_[index].view;
   if (node.health == health || !nodes_[index].present) return change;
   node.health = health;
+  show_node(index);
   change.cause = std::move(cause);
   change.nodes.push_back(index);
   return change;
@@ -237,9 +287,8 @@ std::size_t ClusterState::nodes_heard_of() const {
 }
 
 std::int32_t ClusterState::find(std::string_view address_or_id) const {
-  for (std::size_t i = 0; i < nodes_.size(); ++i) {
-    if (nodes_[i].present && nodes_[i].view.address == address_or_id) return static_cast<std::int32_t>(i);
-  }
+  if (const auto slot = slots_.find(std::string{address_or_id}); slot != slots_.end() && nodes_[slot->second].present)
+    return static_cast<std::int32_t>(slot->second);
   // Raft ids carry the shard as a suffix: "node0-shard17".
   const std::size_t suffix = address_or_id.rfind("-shard");
   const std::string id{suffix == std::string_view::npos ? address_or_id : address_or_id.substr(0, suffix)};
@@ -252,19 +301,25 @@ void ClusterState::publish(const Change& change) {
       !change.nodes.empty() || !change.leaders.empty() || !change.added.empty() || !change.removed.empty();
   auto next = std::make_shared<ClusterView>();
   next->generation = snapshot_ == nullptr ? 0 : snapshot_->generation + (counts ? 1 : 0);
-  next->nodes.reserve(present_count_);
-  std::vector<std::int32_t> places(nodes_.size(), -1);  // of slots among those that are present
-  for (std::size_t slot = 0; slot < nodes_.size(); ++slot) {
-    if (!nodes_[slot].present) continue;
-    places[slot] = static_cast<std::int32_t>(next->nodes.size());
-    next->nodes.push_back(nodes_[slot].view);
-  }
-  next->shards.reserve(shards_.size());
-  for (const Shard& shard : shards_) {
-    const std::int32_t leader = shard.view.leader;
-    next->shards.push_back({leader < 0 ? -1 : places[static_cast<std::size_t>(leader)], shard.view.source});
-  }
+  if (!change.added.empty() || !change.removed.empty()) show_all();
+  next->nodes = shown_nodes_.share();
+  next->shards = shown_shards_.share();
   snapshot_ = std::move(next);
+}
+
+void ClusterState::show_node(std::size_t slot) {
+  if (places_[slot] >= 0) shown_nodes_.set(static_cast<std::size_t>(places_[slot]), nodes_[slot].view);
+}
+
+// When places have changed. Nodes seldom come and go.
+void ClusterState::show_all() {
+  std::vector<std::size_t> present;
+  for (std::size_t slot = 0; slot < nodes_.size(); ++slot) {
+    places_[slot] = nodes_[slot].present ? static_cast<std::int32_t>(present.size()) : -1;
+    if (nodes_[slot].present) present.push_back(slot);
+  }
+  shown_nodes_.assign(present.size(), [&](std::size_t place) { return nodes_[present[place]].view; });
+  shown_shards_.assign(shards_.size(), [&](std::size_t shard) { return shown(shards_[shard].view); });
 }
 
 void ClusterState::begin_incarnation(Node& node) {
@@ -275,7 +330,7 @@ void ClusterState::begin_incarnation(Node& node) {
   std::fill(node.claims.begin(), node.claims.end(), unlisted);
 }
 
-ClusterState::Translations ClusterState::translate(const wire::View& view) const {
+ClusterState::Translations ClusterState::translate(const wire::LeaderView& view) const {
   Translations addresses(view.nodes.size());
   if (!translator_) return addresses;
   for (std::size_t i = 0; i < view.nodes.size(); ++i) {
@@ -287,7 +342,7 @@ ClusterState::Translations ClusterState::translate(const wire::View& view) const
 
 // The entry of the node that answers: its address is the one we dialled, or it is the only entry, or the only one with
 // the role that the 0.1.0 server gives itself.
-const wire::Node* ClusterState::self_entry(const Node& node, const wire::View& view,
+const wire::Node* ClusterState::self_entry(const Node& node, const wire::LeaderView& view,
                                            const Translations& addresses) const {
   for (std::size_t i = 0; i < view.nodes.size(); ++i) {
     if (view.nodes[i].address == node.view.address || addresses[i] == node.view.address) return &view.nodes[i];
@@ -315,11 +370,11 @@ void ClusterState::learn_self(std::size_t index, const wire::Node* self, Change&
   if (change.nodes.empty()) change.nodes.push_back(index);
 }
 
-void ClusterState::learn_others(std::size_t index, const wire::View& view, const wire::Node* self,
+void ClusterState::learn_others(std::size_t index, const wire::LeaderView& view, const wire::Node* self,
                                 const Translations& addresses, TimePoint now, Change& change) {
-  std::vector<std::string> told;
+  std::vector<std::size_t> told;
   for (std::size_t i = 0; i < view.nodes.size() && told.size() < max_told; ++i) {
-    if (&view.nodes[i] != self && addresses[i]) told.push_back(*addresses[i]);
+    if (&view.nodes[i] != self && addresses[i]) told.push_back(slot_of(*addresses[i]));
   }
   if (told == nodes_[index].told) return;
   nodes_[index].told = std::move(told);
@@ -332,15 +387,17 @@ void ClusterState::learn_others(std::size_t index, const wire::View& view, const
   }
 }
 
-std::int32_t ClusterState::claim_of(std::size_t index, const wire::Shard& shard) const {
-  for (const wire::Replica& replica : shard.replicas) {
-    if (!replica.leader) continue;
+std::int32_t ClusterState::claim_of(std::size_t index, Reading& reading, std::uint32_t leader) const {
+  std::int32_t& claim = reading.claims[leader];
+  if (claim == not_looked_up) {
+    const std::string& id = reading.view.leaders[leader];
+    const auto known = ids_.find(id);
+    claim = known == ids_.end() ? nobody : static_cast<std::int32_t>(known->second);
     // A node that speaks of itself means itself, whoever else has taken the same id.
-    if (replica.node_id == nodes_[index].view.id) return static_cast<std::int32_t>(index);
-    if (const auto known = ids_.find(replica.node_id); known != ids_.end())
-      return static_cast<std::int32_t>(known->second);
+    if (id == nodes_[index].view.id) claim = static_cast<std::int32_t>(index);
   }
-  return nobody;
+  // A node may have gone since its id was looked up.
+  return claim >= 0 && nodes_[static_cast<std::size_t>(claim)].present ? claim : nobody;
 }
 
 // A view that was on its way when the write was acknowledged may lack the shard; the one after it may not.
@@ -370,11 +427,13 @@ void ClusterState::apply_claim(std::size_t node, std::uint32_t shard, std::int32
   }
 }
 
-void ClusterState::forget_unconfirmed(std::size_t node, TimePoint now, Change& change) {
+void ClusterState::forget_unconfirmed(std::size_t node, Reading& reading, std::size_t& left, TimePoint now,
+                                      Change& change) {
   // A new stream may mean a new process: what was believed of the node before the stream was opened, and what its first
   // view does not say again, is void.
   const auto index = static_cast<std::int32_t>(node);
-  for (std::uint32_t shard = 0; shard < shards_.size(); ++shard) {
+  for (std::uint32_t& shard = reading.next_to_confirm; shard < shards_.size(); ++shard, --left) {
+    if (left == 0 || change.leaders.size() >= changes_per_slice) return;
     if (leader(shard) != index || nodes_[node].claims[shard] == index) continue;
     if (shards_[shard].changed < nodes_[node].stream_opened) set_leader(shard, -1, LeaderSource::view, now, change);
   }
@@ -387,6 +446,7 @@ void ClusterState::set_leader(std::uint32_t shard, std::int32_t leader, LeaderSo
   const std::int32_t before = std::exchange(entry.view.leader, leader);
   entry.view.source = source;
   table_.set(shard, leader);
+  shown_shards_.set(shard, shown(entry.view));
   if (before == leader) return;
   const auto name = [this](std::int32_t node) {
     return node < 0 ? std::string{} : address(static_cast<std::size_t>(node));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -12,7 +13,7 @@
 #include <norikv/options.hpp>
 
 #include "core/leader_table.hpp"
-#include "wire/wire.hpp"
+#include "wire/view.hpp"
 
 namespace norikv::core {
 
@@ -26,11 +27,17 @@ namespace norikv::core {
 /// A node's number is its slot. A node that was removed leaves its slot absent, and has it again if it comes back; of
 /// many that were removed the earliest give their slots up (`give_up`) once nothing names them any more, so that nodes
 /// that come and go take no memory. `ClusterView` shows those that are present.
+///
+/// A large view is taken in slices, so that no input takes long: what has changed in a slice is a change of its own.
 class ClusterState {
  public:
   using Translator = std::function<std::optional<std::string>(std::string_view id, std::string_view address)>;
 
   ClusterState(const std::vector<std::string>& addresses, std::uint32_t total_shards, Translator translator = {});
+
+  // A slice ends with whichever comes first. Shards that did not change cost next to nothing.
+  static constexpr std::size_t shards_per_slice = 16'384;
+  static constexpr std::size_t changes_per_slice = 1'024;
 
   /// What one input changed; empty most of the time, because servers repeat their views every second.
   struct Change {
@@ -55,7 +62,12 @@ class ClusterState {
 
   /// A new stream to the node was opened: its next view starts a new incarnation.
   void on_stream_opened(std::size_t node, TimePoint now);
-  [[nodiscard]] Change on_view(std::size_t node, const wire::View& view, TimePoint now);
+  /// Takes in a view, or its first slice. A view that comes while another one of the node is taken in waits for its
+  /// turn; of those that wait the latest counts.
+  [[nodiscard]] Change on_view(std::size_t node, wire::LeaderView view, TimePoint now);
+  /// Whether some of a view is left to be taken in, and the next slice of it.
+  [[nodiscard]] bool amid_view(std::size_t node) const { return nodes_[node].reading != nullptr; }
+  [[nodiscard]] Change on_next_slice(std::size_t node, TimePoint now);
   /// The node answered a request that was sent at `asked` as only a leader does.
   [[nodiscard]] Change on_leader_answer(std::uint32_t shard, std::size_t node, TimePoint asked, TimePoint now);
   /// The node named another configured node as the leader.
@@ -104,7 +116,23 @@ class ClusterState {
   // What one stream of a node last said about a shard: a node's index, or one of these.
   static constexpr std::int32_t nobody = -1;  // listed, but no leader that is known here
   static constexpr std::int32_t unlisted = -2;
+  static constexpr std::int32_t not_looked_up = -3;
 
+  // A view that is being taken in.
+  struct Reading {
+    wire::LeaderView view;
+    std::vector<std::int32_t> claims;  // by place in `view.leaders`, once they were looked up
+    std::vector<bool> listed;          // shards that this view has told of: the first word counts
+    TimePoint previous_view{};
+    bool first_of_stream = false;
+    std::size_t next = 0;               // among the shards of the view ...
+    std::uint32_t next_to_confirm = 0;  // ... and then among all
+    struct Successor {
+      wire::LeaderView view;
+      TimePoint arrived{};
+    };
+    std::optional<Successor> successor{};
+  };
   struct Node {
     NodeView view;  // without an address: the slot is nobody's
     bool present = false;
@@ -115,7 +143,8 @@ class ClusterState {
     std::uint64_t removal = 0;  // the number of the latest one
     TimePoint stream_opened{};
     std::vector<std::int32_t> claims;  // per shard
-    std::vector<std::string> told;     // addresses of others, translated, in its latest view
+    std::vector<std::size_t> told;     // slots of the others in its latest view whose addresses can be translated
+    std::unique_ptr<Reading> reading;
     std::unordered_map<std::uint32_t, TimePoint> unlisted_writes;  // acknowledged, and not in a view yet
   };
   struct Shard {
@@ -132,27 +161,41 @@ class ClusterState {
   /// translates.
   void settle_membership(TimePoint now, Change& change);
   void begin_incarnation(Node& node);
-  [[nodiscard]] Translations translate(const wire::View& view) const;
-  [[nodiscard]] const wire::Node* self_entry(const Node& node, const wire::View& view,
+  [[nodiscard]] Translations translate(const wire::LeaderView& view) const;
+  [[nodiscard]] const wire::Node* self_entry(const Node& node, const wire::LeaderView& view,
                                              const Translations& addresses) const;
   void learn_self(std::size_t index, const wire::Node* self, Change& change);
-  void learn_others(std::size_t index, const wire::View& view, const wire::Node* self, const Translations& addresses,
-                    TimePoint now, Change& change);
-  [[nodiscard]] std::int32_t claim_of(std::size_t index, const wire::Shard& shard) const;
+  void learn_others(std::size_t index, const wire::LeaderView& view, const wire::Node* self,
+                    const Translations& addresses, TimePoint now, Change& change);
+  void begin_view(std::size_t index, wire::LeaderView view, TimePoint arrived, Change& change);
+  void take_slice(std::size_t index, TimePoint now, Change& change);
+  void take_shards(std::size_t index, Reading& reading, std::size_t& left, TimePoint now, Change& change);
+  [[nodiscard]] std::int32_t claim_of(std::size_t index, Reading& reading, std::uint32_t leader) const;
   void check_writes(Node& node, TimePoint previous_view, Change& change);
   void apply_claim(std::size_t node, std::uint32_t shard, std::int32_t claim, TimePoint now, Change& change);
-  void forget_unconfirmed(std::size_t node, TimePoint now, Change& change);
+  void forget_unconfirmed(std::size_t node, Reading& reading, std::size_t& left, TimePoint now, Change& change);
   void set_leader(std::uint32_t shard, std::int32_t leader, LeaderSource source, TimePoint now, Change& change);
 
+  // What users are shown: nodes by their place among those that are present.
+  [[nodiscard]] std::int32_t place(std::int32_t slot) const {
+    return slot < 0 ? -1 : places_[static_cast<std::size_t>(slot)];
+  }
+  [[nodiscard]] ShardView shown(const ShardView& shard) const { return {place(shard.leader), shard.source}; }
+  void show_node(std::size_t slot);
+  void show_all();
+
   const Translator translator_;
-  std::vector<Node> nodes_;  // by slot
+  std::vector<Node> nodes_;                             // by slot
+  std::unordered_map<std::string, std::size_t> slots_;  // by address
+  std::deque<std::size_t> free_slots_;
   std::size_t present_count_ = 0;
   std::uint64_t removals_ = 0;
   std::vector<Shard> shards_;
-  std::vector<std::uint32_t> seen_in_;  // per shard, the number of the last view that had it
-  std::uint32_t view_number_ = 0;
   LeaderTable table_;
   std::unordered_map<std::string, std::size_t> ids_;
+  std::vector<std::int32_t> places_;  // by slot
+  decltype(ClusterView::nodes)::Editor shown_nodes_;
+  decltype(ClusterView::shards)::Editor shown_shards_;
   std::shared_ptr<const ClusterView> snapshot_;
 };
 

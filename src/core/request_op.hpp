@@ -196,6 +196,8 @@ class RequestOp {
   TimerId wake_timer;
   TimerId second_timer;
   std::uint64_t generation = 0;  ///< Which drain barrier it belongs to.
+  RequestOp* before = nullptr;   ///< Of the operations on its shard.
+  RequestOp* behind = nullptr;
 
   std::vector<Attempt> attempts;
   std::uint32_t attempts_made = 0;

@@ -25,6 +25,7 @@ Session::Session(const ClientOptions& options, std::uint64_t seed)
       lanes_(options.writes, &memory_),
       budget_(options.retry.budget),
       tokens_(options.tokens),
+      by_shard_(options.total_shards),
       nodes_(cluster_.slot_count()),
       observed_(options.observer != nullptr) {
   if (!options.connection.watch_topology) return;
@@ -40,8 +41,7 @@ void Session::start(TimePoint now) {
 
 void Session::submit(Request request, Callback callback, TimePoint now) {
   const OpId id = request.id;
-  RequestOp& op =
-      operations_.try_emplace(id, std::move(request), std::move(callback), RequestOp::Origin::user).first->second;
+  RequestOp& op = add(std::move(request), std::move(callback), RequestOp::Origin::user);
   op.wants_leader = !op.asks_around() && (op.uses_lane() || needs_leader(op.request.consistency));
   op.generation = first_generation_ + generations_.size() - 1;
   ++generations_.back().live;
@@ -104,6 +104,7 @@ void Session::advance_to(TimePoint now) {
 void Session::close(Duration grace, TimePoint now) {
   if (!std::exchange(closing_, true)) {
     for (Node& node : nodes_) {
+      timers_.cancel(node.view_timer);
       if (!node.watch) continue;
       timers_.cancel(node.watch->timer);
       node.watch->awaits_token = false;
@@ -138,11 +139,22 @@ RequestOp* Session::find(OpId id) {
   return found == operations_.end() ? nullptr : &found->second;
 }
 
+RequestOp& Session::add(Request request, Callback callback, RequestOp::Origin origin) {
+  const OpId id = request.id;
+  RequestOp& op = operations_.try_emplace(id, std::move(request), std::move(callback), origin).first->second;
+  RequestOp*& first = by_shard_[op.request.shard];
+  op.behind = std::exchange(first, &op);
+  if (op.behind != nullptr) op.behind->before = &op;
+  return op;
+}
+
 void Session::finish(OpId id, Outcome outcome, TimePoint now) {
   const auto found = operations_.find(id);
   if (found == operations_.end()) return;
   const auto node = operations_.extract(found);
   RequestOp& op = node.mapped();
+  (op.before != nullptr ? op.before->behind : by_shard_[op.request.shard]) = op.behind;
+  if (op.behind != nullptr) op.behind->before = op.before;
   timers_.cancel(op.deadline_timer);
   timers_.cancel(op.wake_timer);
   timers_.cancel(op.second_timer);
@@ -261,6 +273,8 @@ void Session::on_timer(const TimerToken& token, TimePoint now) {
       return give_up_moved(CallId{token.subject}, now);
     case TimerKind::node_slot:
       return start_queued(token.subject, now);
+    case TimerKind::view:
+      return on_news_of(token.subject, cluster_.on_next_slice(token.subject, now), now);
     case TimerKind::watch:
       return carry_out(token.subject, nodes_[token.subject].watch->op.on_timer(now, random_.unit()), {}, now);
     case TimerKind::ready_deadline:

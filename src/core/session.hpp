@@ -118,7 +118,7 @@ class Session {
   /// What the user decided, or why that can't be stored.
   void on_decided(Decide decided, Result<Change> change, std::string_view idempotency_key, TimePoint now);
   void on_reply(Reply reply, TimePoint now);
-  void on_view(WatchId id, const wire::View& view, TimePoint now);
+  void on_view(WatchId id, wire::LeaderView view, TimePoint now);
   void on_stream_end(const StreamEnd& end, TimePoint now);
   /// What the token source says to an `AskToken`.
   void on_token(AskId id, tl::expected<Token, std::string> answer, TimePoint now);
@@ -219,6 +219,7 @@ class Session {
     std::deque<TimePoint> settling;  // when the places of ghosts whose outcome is unknown become free, in order
     std::deque<Queued> queue;        // operations that wait for a place
     TimerId slot_timer;              // while somebody waits and places settle
+    TimerId view_timer;              // while some of a view is left to be taken in
     std::optional<Watch> watch;      // none without topology streams
     std::shared_ptr<NodeCounters> counters = std::make_shared<NodeCounters>();
   };
@@ -246,6 +247,9 @@ class Session {
   void fail_all(TimePoint now);
   void count(const RequestOp& op, const Outcome& outcome, TimePoint now);
   [[nodiscard]] RequestOp* find(OpId id);
+  RequestOp& add(Request request, Callback callback, RequestOp::Origin origin);
+  /// The first of the operations on a shard; the others are behind it.
+  [[nodiscard]] RequestOp* operations_of(std::uint32_t shard) const { return by_shard_[shard]; }
 
   // session_conditional.cpp: writes that look first
   [[nodiscard]] bool locks_key(const RequestOp& op) const;
@@ -325,6 +329,7 @@ class Session {
   void end_without_token(TimePoint now);
 
   // session_cluster.cpp: what is known about the cluster
+  void on_news_of(std::size_t node, const ClusterState::Change& change, TimePoint now);
   void apply(const ClusterState::Change& change, TimePoint now);
   void add_node(std::size_t node, TimePoint now);
   void remove_node(std::size_t node, TimePoint now);
@@ -353,6 +358,7 @@ class Session {
   std::deque<OpId> key_turns_;                           // those whose turn has come, the first one is being let in
 
   std::pmr::unordered_map<OpId, RequestOp> operations_{&memory_};
+  std::vector<RequestOp*> by_shard_;  // heads of the lists of operations
   std::pmr::unordered_map<CallId, CallRecord> calls_{&memory_};
   std::unordered_map<std::uint32_t, Discovery> discoveries_;
   std::vector<Node> nodes_;  // by number, absent ones included

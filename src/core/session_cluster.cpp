@@ -27,14 +27,20 @@ bool refuses_stream(int status) {
 
 }  // namespace
 
-void Session::on_view(WatchId id, const wire::View& view, TimePoint now) {
+void Session::on_view(WatchId id, wire::LeaderView view, TimePoint now) {
   const auto stream = streams_.find(id);
   if (stream == streams_.end() || closing_) return;
   const std::size_t node = stream->second;
   // A stream to a node that was removed, and may be back with a new one.
   if (!nodes_[node].watch || nodes_[node].watch->stream != id) return;
   counters_.views.add();
-  const ClusterState::Change change = cluster_.on_view(node, view, now);
+  on_news_of(node, cluster_.on_view(node, std::move(view), now), now);
+  if (!nodes_[node].watch) return;
+  tokens_.on_accepted(nodes_[node].watch->token);
+  carry_out(node, nodes_[node].watch->op.on_view(now), {}, now);
+}
+
+void Session::on_news_of(std::size_t node, const ClusterState::Change& change, TimePoint now) {
   if (change.shard_out_of_range) {
     warn_of_shard_count(node, *change.shard_out_of_range,
                         "it has a shard beyond them: operations go to the wrong shards");
@@ -46,9 +52,9 @@ void Session::on_view(WatchId id, const wire::View& view, TimePoint now) {
   }
   if (change.empty()) cluster_.publish(change);  // the same state, but fresh
   apply(change, now);
-  if (!nodes_[node].watch) return;
-  tokens_.on_accepted(nodes_[node].watch->token);
-  carry_out(node, nodes_[node].watch->op.on_view(now), {}, now);
+  // Never in this turn: time has to pass first.
+  timers_.cancel(nodes_[node].view_timer);
+  if (cluster_.amid_view(node)) nodes_[node].view_timer = timers_.schedule(now + Duration{1}, {TimerKind::view, node});
 }
 
 void Session::warn_of_shard_count(std::size_t node, std::uint32_t shard, std::string_view what) {
@@ -183,6 +189,7 @@ void Session::add_node(std::size_t node, TimePoint now) {
 }
 
 void Session::remove_node(std::size_t node, TimePoint now) {
+  timers_.cancel(nodes_[node].view_timer);
   if (std::optional<Watch>& watch = nodes_[node].watch) {
     timers_.cancel(watch->timer);
     if (watch->stream) actions_.emplace_back(CancelWatch{*watch->stream});
@@ -236,6 +243,7 @@ bool Session::is_ready(Need need) const {
 }
 
 void Session::check_ready() {
+  if (ready_.empty()) return;
   for (auto waiter = ready_.begin(); waiter != ready_.end();) {
     const std::uint64_t id = waiter->first;
     const Need need = waiter->second.need;

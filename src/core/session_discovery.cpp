@@ -59,7 +59,7 @@ void Session::start_probe(std::uint32_t shard, TimePoint now) {
   request.deadline = TimePoint::max();  // it is called off when nobody waits any more
   counters_.probes.add();
   const OpId id = request.id;
-  RequestOp& op = operations_.try_emplace(id, std::move(request), Callback{}, RequestOp::Origin::session).first->second;
+  RequestOp& op = add(std::move(request), Callback{}, RequestOp::Origin::session);
   op.probing = true;
   discovery.prober = id;
   if (observed()) observe_start(op, now);

@@ -200,15 +200,17 @@ void Session::reroute_queued(const ClusterState::Change& change, TimePoint now) 
 // --- requests to a node that does not lead any more ---
 
 void Session::watch_moved_calls(const ClusterState::Change& change, TimePoint now) {
-  if (calls_.empty()) return;
-  std::unordered_set<std::uint32_t> moved;
   for (const LeaderChange& leader : change.leaders) {
-    if (!leader.after.empty()) moved.insert(leader.shard);
-  }
-  for (auto& [id, call] : calls_) {
-    if (!call.operation || call.given_up || !moved.contains(call.shard)) continue;
-    timers_.cancel(call.moved_timer);
-    if (cluster_.leader(call.shard) != static_cast<std::int32_t>(call.node)) watch_moved_call(id, now);
+    if (leader.after.empty()) continue;
+    for (const RequestOp* op = operations_of(leader.shard); op != nullptr; op = op->behind) {
+      for (const CallId id : {op->call, op->second_call}) {
+        if (id == CallId{}) continue;
+        CallRecord& call = calls_.at(id);
+        if (call.given_up) continue;
+        timers_.cancel(call.moved_timer);
+        if (cluster_.leader(call.shard) != static_cast<std::int32_t>(call.node)) watch_moved_call(id, now);
+      }
+    }
   }
 }
 

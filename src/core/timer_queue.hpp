@@ -17,6 +17,7 @@ enum class TimerKind : std::uint8_t {
   key,  // a conditional write's, which settles
   moved_leader,
   node_slot,
+  view,  // the next slice of one
   watch,
   ready_deadline,
   close_grace,

@@ -13,6 +13,7 @@
 #include <norikv/unique_function.hpp>
 
 #include "core/ids.hpp"
+#include "wire/view.hpp"
 #include "wire/wire.hpp"
 
 // What the core needs from the network: bytes out, bytes in. All of it on the loop's thread.
@@ -90,7 +91,7 @@ class TransportSink {
  public:
   virtual void on_reply(Reply reply) = 0;
   /// A view, already decoded. A message that does not decode ends the stream with status 13 (INTERNAL).
-  virtual void on_view(WatchId id, wire::View view) = 0;
+  virtual void on_view(WatchId id, wire::LeaderView view) = 0;
   /// The stream is over; nothing comes for this id any more. Every stream that was started ends with exactly one,
   /// cancelled ones included.
   virtual void on_stream_end(StreamEnd end) = 0;

@@ -13,14 +13,16 @@ namespace {
 std::shared_ptr<ClusterView> two_nodes() {
   auto view = std::make_shared<ClusterView>();
   view->generation = 7;
-  view->nodes.resize(2);
-  view->nodes[0].address = "a:1";
-  view->nodes[0].health = NodeHealth::up;
-  view->nodes[0].id = "node0";
-  view->nodes[0].role = "follower";
-  view->nodes[1].address = "b:1";
-  view->nodes[1].health = NodeHealth::down;
-  view->shards.resize(4);
+  NodeView a;
+  a.address = "a:1";
+  a.health = NodeHealth::up;
+  a.id = "node0";
+  a.role = "follower";
+  NodeView b;
+  b.address = "b:1";
+  b.health = NodeHealth::down;
+  view->nodes = {a, b};
+  view->shards = {{}, {}, {}, {}};
   return view;
 }
 
@@ -46,7 +48,7 @@ TEST_CASE("a list of shards with many gaps is cut") {
 
 TEST_CASE("a replay tells all nodes and all leaders") {
   auto view = two_nodes();
-  view->shards[1] = view->shards[2] = {0, LeaderSource::view};
+  view->shards = {{}, {0, LeaderSource::view}, {0, LeaderSource::view}, {}};
   CHECK(to_line(event_of(EventKind::replay, view)) == "7 now: a:1 up, follower, id node0; b:1 down; shards 1-2: a:1");
 }
 
@@ -67,7 +69,9 @@ TEST_CASE("a change tells only what changed, and why") {
 
 TEST_CASE("an event is one line, whatever a server calls itself") {
   auto view = two_nodes();
-  view->nodes[0].id = "x\ny";
+  NodeView node;
+  node.id = "x\ny";
+  view->nodes = {node};
   CHECK(to_line(event_of(EventKind::replay, view)).find('\n') == std::string::npos);
   CHECK(to_json(event_of(EventKind::replay, view)).find('\n') == std::string::npos);
 }
@@ -84,7 +88,7 @@ TEST_CASE("a change in JSON has the nodes as they are and the leaders that chang
 
 TEST_CASE("a replay in JSON has every known leader") {
   auto view = two_nodes();
-  view->shards[2] = {0, LeaderSource::view};
+  view->shards = {{}, {}, {0, LeaderSource::view}, {}};
   const std::string json = to_json(event_of(EventKind::replay, view));
   CHECK(json.find(R"("event":"replay")") != std::string::npos);
   CHECK(json.find(R"("leaders":[{"shard":2,"before":null,"after":"a:1","source":"view"}])") != std::string::npos);

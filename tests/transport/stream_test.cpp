@@ -30,9 +30,9 @@ std::string view_bytes(std::uint64_t epoch, std::size_t padding = 0) {
   return '\x08' + varint(epoch) + '\x12' + varint(id.size()) + id;
 }
 
-std::vector<std::uint64_t> epochs(const std::vector<wire::View>& views) {
+std::vector<std::uint64_t> epochs(const std::vector<wire::LeaderView>& views) {
   std::vector<std::uint64_t> epochs;
-  for (const wire::View& view : views) epochs.push_back(view.epoch);
+  for (const wire::LeaderView& view : views) epochs.push_back(view.epoch);
   return epochs;
 }
 
@@ -177,6 +177,47 @@ TEST_CASE("a client that consumes slowly slows the server down instead of piling
 
   REQUIRE(client.run_until([&] { return client.views.at(id).size() == views; }));
   CHECK(client.views.at(id).back().epoch == views);
+}
+
+TEST_CASE("views that take several turns to decode keep their order, and come before the end of their stream") {
+  constexpr std::uint32_t shards = 65'536;
+  const std::string large = [] {
+    const std::string replica = std::string{"\x12\x08\x0a\x04"} + "node" + "\x10\x01";
+    std::string bytes;
+    for (std::uint32_t id = 0; id < shards; ++id) {
+      const std::string shard = '\x08' + varint(id) + replica;
+      bytes += '\x1a' + varint(shard.size()) + shard;
+    }
+    return bytes;
+  }();
+  ScriptedServer server([&](ServerCall& call) {
+    for (std::uint64_t epoch = 1; epoch <= 6; epoch += 2) {
+      call.send(view_bytes(epoch) + large);
+      call.send(view_bytes(epoch + 1));
+    }
+    call.answer({.body = std::nullopt});
+  });
+  TestClient client(each_kind(), {server.address()});
+  const core::WatchId id = client.watch(server.address());
+  CHECK(client.end_of(id).status == 0);
+  CHECK(epochs(client.views.at(id)) == std::vector<std::uint64_t>{1, 2, 3, 4, 5, 6});
+  CHECK(client.views.at(id)[4].shards.size() == shards);
+}
+
+TEST_CASE("a stream that is cancelled amid a view that takes several turns ends without it") {
+  ScriptedServer server([&](ServerCall& call) {
+    std::string bytes;
+    for (int node = 0; node < 1'000'000; ++node) bytes += std::string{"\x12\x02\x0a\x00", 4};
+    call.send(view_bytes(1));
+    call.send(bytes);
+    call.answer({.body = std::nullopt});
+  });
+  TestClient client(each_kind(), {server.address()});
+  const core::WatchId id = client.watch(server.address());
+  REQUIRE(client.run_until([&] { return !client.views.at(id).empty(); }));
+  client.transport().cancel(id);
+  (void)client.end_of(id);
+  CHECK(client.views.at(id).size() == 1);
 }
 
 TEST_CASE("a view of several megabytes arrives whole") {

@@ -136,7 +136,7 @@ void TestClient::on_reply(core::Reply reply) {
   if (on_anything) on_anything();
 }
 
-void TestClient::on_view(core::WatchId id, wire::View view) {
+void TestClient::on_view(core::WatchId id, wire::LeaderView view) {
   require(!inside_transport_, "a view came from inside a method of the transport");
   require(ends.at(id).empty(), "a view came after the end of its stream");
   views.at(id).push_back(std::move(view));

@@ -69,13 +69,13 @@ class TestClient final : public core::TransportSink, public loop::TurnHandler {
 
   std::map<core::CallId, std::vector<core::Reply>> replies;
   std::map<core::WatchId, std::vector<core::StreamEnd>> ends;
-  std::map<core::WatchId, std::vector<wire::View>> views;
+  std::map<core::WatchId, std::vector<wire::LeaderView>> views;
   /// Called in `on_view` and `on_reply`.
   std::function<void()> on_anything;
 
  private:
   void on_reply(core::Reply reply) override;
-  void on_view(core::WatchId id, wire::View view) override;
+  void on_view(core::WatchId id, wire::LeaderView view) override;
   void on_stream_end(core::StreamEnd end) override;
   void on_turn() override;
   void check_ends() const;

@@ -28,8 +28,9 @@ TEST_CASE("The sources of a leader and the kinds of warnings have names") {
 
 TEST_CASE("A view finds the leader of a shard, and none for one that has no leader or does not exist") {
   ClusterView view;
-  view.nodes.resize(2);
-  view.nodes[1].address = "b:2";
+  NodeView second;
+  second.address = "b:2";
+  view.nodes = {NodeView{}, second};
   view.shards = {{1, LeaderSource::view}, {-1, LeaderSource::none}};
   REQUIRE(view.leader_of(0) != nullptr);
   CHECK(view.leader_of(0)->address == "b:2");
@@ -39,8 +40,9 @@ TEST_CASE("A view finds the leader of a shard, and none for one that has no lead
 
 TEST_CASE("A view finds a node by the address it was configured with") {
   ClusterView view;
-  view.nodes.resize(1);
-  view.nodes[0].address = "a:1";
+  NodeView only;
+  only.address = "a:1";
+  view.nodes = {only};
   CHECK(view.node("a:1") == &view.nodes[0]);
   CHECK(view.node("a:2") == nullptr);
 }

@@ -145,7 +145,7 @@ void ViewStream::cancel() {
   context_.TryCancel();
 }
 
-std::optional<wire::View> ViewStream::take_view() {
+std::optional<wire::LeaderView> ViewStream::take_view() {
   if (cancelled_) return std::nullopt;
   if (decoded_) return std::move(*decoded_);
   broken_ = cut("The topology stream sent a message that is no view: " + decoded_.error());
@@ -170,8 +170,9 @@ core::StreamEnd ViewStream::take_end() {
 void ViewStream::OnReadDone(bool ok) {
   out_of_grpc(this);
   if (!ok) return RemoveHold();
-  const std::optional<std::string> bytes = bytes_of(message_);
-  decoded_ = bytes ? wire::decode_view(*bytes) : tl::make_unexpected<std::string>("it could not be decompressed");
+  std::optional<std::string> bytes = bytes_of(message_);
+  decoded_ = bytes ? wire::decode_leaders(std::move(*bytes))
+                   : tl::make_unexpected<std::string>("it could not be decompressed");
   (void)loop_.post([this] { owner_.on_message(*this); });
 }
 

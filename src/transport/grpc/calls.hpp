@@ -80,7 +80,7 @@ class ViewStream final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::
   void start(const std::shared_ptr<grpc::Channel>& channel);
   void cancel();
   /// After `on_message`: the view, unless the stream was cancelled or the message was no view, which ends the stream.
-  [[nodiscard]] std::optional<wire::View> take_view();
+  [[nodiscard]] std::optional<wire::LeaderView> take_view();
   /// After `on_message`: lets the next message come.
   void read_next();
   /// After `on_done`.
@@ -99,7 +99,7 @@ class ViewStream final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::
   grpc::ClientContext context_;
   grpc::ByteBuffer request_;
   grpc::ByteBuffer message_;
-  wire::Decoded<wire::View> decoded_;
+  wire::Decoded<wire::LeaderView> decoded_;
   grpc::Status status_;
 };
 

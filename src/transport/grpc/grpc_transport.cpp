@@ -108,7 +108,7 @@ class GrpcTransport final : public core::Transport, public CallOwner {
   }
 
   void on_message(ViewStream& stream) override {
-    if (std::optional<wire::View> view = stream.take_view()) sink_.on_view(stream.id(), std::move(*view));
+    if (std::optional<wire::LeaderView> view = stream.take_view()) sink_.on_view(stream.id(), std::move(*view));
     stream.read_next();
   }
 

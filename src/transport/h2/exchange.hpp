@@ -44,10 +44,11 @@ struct Exchange {
   Exchange* before = nullptr;  // of those that wait
   Exchange* behind = nullptr;
   std::int32_t stream = 0;
-  bool on_wire = false;  ///< Its headers are among the bytes that are sent.
-  bool ended = false;    ///< Only a stream is kept after its end, until that was told.
-  bool muted = false;    ///< Nothing that still comes is passed on.
-  std::string broken{};  ///< Why a message of a stream was no view.
+  bool on_wire = false;                         ///< Its headers are among the bytes that are sent.
+  bool ended = false;                           ///< Only a stream is kept after its end, until that was told.
+  bool muted = false;                           ///< Nothing that still comes is passed on.
+  const wire::ViewDecoder* decoding = nullptr;  ///< A view that is not decoded to its end yet.
+  std::string broken{};                         ///< Why a message of a stream was no view.
 
   // What is sent in front of the payload, and how much of all three has gone.
   std::array<char, prefix_size> prefix{};

@@ -27,10 +27,13 @@ core::Metadata on_the_wire(core::Metadata metadata) {
   return metadata;
 }
 
+// Of a view, in one turn of the loop: a fraction of a millisecond.
+constexpr std::size_t decoded_per_turn = 128 * 1024;
+
 /// One that is on its way to the sink.
-struct ViewBytes {
+struct ArrivedView {
   core::WatchId id{};
-  std::string bytes;
+  std::unique_ptr<wire::ViewDecoder> decoder;
 };
 using Calls = std::unordered_map<core::CallId, Exchange>;
 struct Lives {
@@ -38,7 +41,7 @@ struct Lives {
   bool operator()(core::CallId id) const { return calls.contains(id); }
 };
 
-using Event = std::variant<core::Reply, ViewBytes, core::StreamEnd>;
+using Event = std::variant<core::Reply, ArrivedView, core::StreamEnd>;
 
 /// Carries calls over connections of its own, all of them on the loop's thread. Owned by the client core.
 ///
@@ -159,7 +162,8 @@ class H2Transport final : public core::Transport, private LineOwner, private Loo
   // --- LineOwner ---
 
   void on_message(Exchange& exchange, std::string message) override {
-    if (!exchange.muted) tell_later(ViewBytes{core::WatchId{exchange.id}, std::move(message)});
+    if (!exchange.muted)
+      tell_later(ArrivedView{core::WatchId{exchange.id}, std::make_unique<wire::ViewDecoder>(std::move(message))});
   }
 
   void on_end(Exchange& exchange, Outcome outcome) override {
@@ -225,12 +229,17 @@ class H2Transport final : public core::Transport, private LineOwner, private Loo
 
   void tell(core::Reply& reply) { sink_.on_reply(std::move(reply)); }
 
-  void tell(ViewBytes& message) {
-    const auto found = watches_.find(message.id);
+  void tell(ArrivedView& arrived) {
+    const auto found = watches_.find(arrived.id);
     if (found == watches_.end() || found->second.muted) return;
-    wire::Decoded<wire::View> view = wire::decode_view(message.bytes);
-    if (view) return sink_.on_view(message.id, std::move(*view));
     Exchange& exchange = found->second;
+    if (is_behind(exchange, arrived.decoder.get()) || !arrived.decoder->advance(decoded_per_turn)) {
+      if (exchange.decoding == nullptr) exchange.decoding = arrived.decoder.get();
+      return tell_later(std::move(arrived));
+    }
+    exchange.decoding = nullptr;
+    wire::Decoded<wire::LeaderView> view = arrived.decoder->take();
+    if (view) return sink_.on_view(arrived.id, std::move(*view));
     exchange.muted = true;
     exchange.broken = "The topology stream sent a message that is no view: " + view.error();
     exchange.broken.resize(std::min(exchange.broken.size(), longest_text));
@@ -240,10 +249,16 @@ class H2Transport final : public core::Transport, private LineOwner, private Loo
   void tell(core::StreamEnd& end) {
     const auto found = watches_.find(end.id);
     if (found != watches_.end()) {
+      if (is_behind(found->second, nullptr)) return tell_later(std::move(end));
       if (!found->second.broken.empty()) end = {end.id, Status::internal, std::move(found->second.broken)};
       watches_.erase(found);
     }
     sink_.on_stream_end(std::move(end));
+  }
+
+  /// Within a stream nothing overtakes a view that takes several turns to decode, unless nobody wants it any more.
+  static bool is_behind(const Exchange& exchange, const wire::ViewDecoder* view) {
+    return !exchange.muted && exchange.decoding != nullptr && exchange.decoding != view;
   }
 
   void flush_all() {
