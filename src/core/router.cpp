@@ -12,9 +12,10 @@ std::size_t Router::next(std::uint32_t shard, Rotation& rotation, TimePoint now)
   const std::size_t count = cluster_.slot_count();
   if (round_over(rotation, now)) rotation.asked.assign(count, false);
   rotation.asked.resize(count);
+  const auto may_be_asked = eligible(now);
   for (std::size_t step = 0; step < count; ++step) {
     const std::size_t node = (shard + step) % count;
-    if (rotation.asked[node] || !eligible(node, now)) continue;
+    if (rotation.asked[node] || !may_be_asked(node)) continue;
     rotation.asked[node] = true;
     return node;
   }
@@ -30,9 +31,10 @@ void Router::count_in(std::size_t node, Rotation& rotation, TimePoint now) const
 
 bool Router::round_over(const Rotation& rotation, TimePoint now) const {
   if (rotation.asked.empty()) return true;
+  const auto may_be_asked = eligible(now);
   for (std::size_t node = 0; node < cluster_.slot_count(); ++node) {
     const bool asked = node < rotation.asked.size() && rotation.asked[node];
-    if (!asked && eligible(node, now)) return false;
+    if (!asked && may_be_asked(node)) return false;
   }
   return true;
 }
@@ -51,13 +53,11 @@ bool Router::fit(std::size_t node, TimePoint now) const {
   return node >= breakers_.size() || breakers_[node].allows(now);
 }
 
-bool Router::eligible(std::size_t node, TimePoint now) const {
-  if (!cluster_.present(node)) return false;
-  if (fit(node, now)) return true;
-  for (std::size_t other = 0; other < cluster_.slot_count(); ++other) {
-    if (cluster_.present(other) && fit(other, now)) return false;
+bool Router::anybody_fit(TimePoint now) const {
+  for (std::size_t node = 0; node < cluster_.slot_count(); ++node) {
+    if (cluster_.present(node) && fit(node, now)) return true;
   }
-  return true;
+  return false;
 }
 
 }  // namespace norikv::core

@@ -51,8 +51,13 @@ class Router {
  private:
   /// Whether there is no reason to look past the node.
   [[nodiscard]] bool fit(std::size_t node, TimePoint now) const;
-  /// Nobody is left out if all would be.
-  [[nodiscard]] bool eligible(std::size_t node, TimePoint now) const;
+  [[nodiscard]] bool anybody_fit(TimePoint now) const;
+  /// Who may be asked: nobody is left out if all would be. Found out once for all nodes.
+  [[nodiscard]] auto eligible(TimePoint now) const {
+    return [this, now, choosy = anybody_fit(now)](std::size_t node) {
+      return cluster_.present(node) && (!choosy || fit(node, now));
+    };
+  }
 
   const ClusterState& cluster_;
   const BreakerOptions options_;
