@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Measures this client beside generated gRPC stubs and h2load, all against one lean server (README.md).
 
-usage: bench.py BUILD-DIRECTORY [--quick | --open-loop | --micro] [--json FILE] [--op OP] [--in-flight N] [--value-bytes N] [--rounds N] [--seconds S]
+usage: bench.py BUILD-DIRECTORY [--quick | --open-loop | --depth | --scale | --micro] [--json FILE] [--op OP] [--in-flight N] [--value-bytes N]
+                [--nodes N] [--rounds N] [--seconds S]
 """
 
 import argparse
@@ -26,6 +27,7 @@ FIGURES = ["ops_per_s", "cpu_us_per_op", "p50_us", "p99_us", "p999_us", "allocs_
 MOST_THREADS = 256
 MOST_BYTES = 64 * 1024 * 1024
 MIB = 1024 * 1024
+FEW, MANY = 64, 10000
 
 
 @dataclass(frozen=True)
@@ -34,16 +36,28 @@ class Workload:
     in_flight: int
     value_bytes: int
     rate: float = 0  # arrivals per second of an open loop; 0 = closed
+    shards: int = SHARDS
+    nodes: int = 1
 
     def __str__(self):
         size = {100: "100 B", 10 * 1024: "10 KiB", MIB: "1 MiB"}.get(self.value_bytes, f"{self.value_bytes} B")
-        return f"{self.op} {size}, " + (f"{self.rate:,.0f} arrivals per second" if self.rate else f"{self.in_flight} in flight")
+        nodes = f", {self.nodes} nodes" if self.nodes > 1 else ""
+        return f"{self.op} {size}{nodes}, " + (f"{self.rate:,.0f} arrivals per second" if self.rate else f"{self.in_flight} in flight")
 
 
 @dataclass(frozen=True)
-class Server:
-    pid: int
-    port: int
+class Servers:
+    """The nodes; each leads its part of the shards."""
+    pids: list
+    ports: list
+
+    @property
+    def port_list(self):
+        return ",".join(map(str, self.ports))
+
+    @property
+    def pid_list(self):
+        return ",".join(map(str, self.pids))
 
 
 def run(command, timeout):
@@ -66,19 +80,24 @@ def run(command, timeout):
 
 
 @contextlib.contextmanager
-def server(build, value_bytes):
-    """The server ends with its standard input, so also with this program."""
-    program = subprocess.Popen([build / "reply_server", str(value_bytes), str(SHARDS)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+def servers(build, value_bytes, shards=SHARDS, nodes=1, mode=""):
+    """They end with their standard input, so also with this program."""
+    programs = []
     try:
-        yield Server(program.pid, int(program.stdout.readline()))
+        for node in range(nodes):
+            command = [build / "reply_server", str(value_bytes), str(shards), str(node), str(nodes)] + ([mode] if mode else [])
+            programs.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+        yield Servers([one.pid for one in programs], [int(one.stdout.readline()) for one in programs])
     finally:
-        program.stdin.close()
-        program.stdout.close()
-        try:
-            program.wait(5)
-        except subprocess.TimeoutExpired:
-            program.kill()
-            program.wait()
+        for program in programs:
+            program.stdin.close()
+            program.stdout.close()
+        for program in programs:
+            try:
+                program.wait(5)
+            except subprocess.TimeoutExpired:
+                program.kill()
+                program.wait()
 
 
 def processor_time(pid):
@@ -123,11 +142,11 @@ class H2load:
         body = self.folder / "request"
         body.write_bytes(request(workload))
         method = workload.op.capitalize()
-        before = processor_time(where.pid)
+        before = processor_time(where.pids[0])
         output, cpu = run(["h2load", "-n", str(count), "-c", "1", "-t", "1", "-m", str(workload.in_flight), "-d", str(body),
                            "-H", "content-type: application/grpc", "-H", "te: trailers",
-                           f"http://127.0.0.1:{where.port}/norikv.v1.Kv/{method}"], 120)
-        after = processor_time(where.pid)
+                           f"http://127.0.0.1:{where.ports[0]}/norikv.v1.Kv/{method}"], 120)
+        after = processor_time(where.pids[0])
         took, unit, rate = re.search(r"finished in ([\d.]+)(us|ms|s|m), ([\d.]+) req/s", output).groups()
         succeeded = int(re.search(r"(\d+) succeeded", output)[1])
         if succeeded != count:
@@ -148,30 +167,45 @@ class Bench:
         if workload.rate:  # the others have no arrivals
             return [name for name in PROGRAMS if name != "raw-sync-stub"]
         names = [name for name in PROGRAMS if name != "raw-sync-stub" or workload.in_flight <= MOST_THREADS]
-        return names + (["h2load"] if self.h2load else [])
+        return names + (["h2load"] if self.h2load and workload.nodes == 1 else [])  # it knows one node
 
     def measure(self, name, workload, where):
         if name == "h2load":
             return self.h2load.measure(workload, where, self.seconds)
-        output, _ = run([self.build / "contestant", name, workload.op, str(workload.in_flight), str(workload.value_bytes), str(SHARDS),
-                         str(where.port), str(where.pid), str(self.warm_up), str(self.seconds), str(workload.rate)], 60 + 2 * self.seconds)
+        output, _ = run([self.build / "contestant", name, workload.op, str(workload.in_flight), str(workload.value_bytes), str(workload.shards),
+                         where.port_list, where.pid_list, str(self.warm_up), str(self.seconds), str(workload.rate)], 60 + 2 * self.seconds)
         return json.loads(output)
 
     def half_rate(self, op, value_bytes):
         """Half of what the baseline does at most: at this rate nobody has to queue."""
         workload = Workload(op, 64, value_bytes)
-        with server(self.build, value_bytes) as where:
+        with servers(self.build, value_bytes) as where:
             return median([self.measure(BASELINE, workload, where)["ops_per_s"] for _ in range(self.rounds)]) / 2
 
     def compare(self, workload):
         """All contestants in turn, round after round, so that a machine that slows down slows all of them down."""
         names = self.contestants(workload)
         rounds = []
-        with server(self.build, workload.value_bytes) as where:
+        with servers(self.build, workload.value_bytes, workload.shards, workload.nodes) as where:
             for number in range(self.rounds):
                 turn = number % len(names)
                 rounds.append({name: self.measure(name, workload, where) for name in names[turn:] + names[:turn]})
         return [row(name, workload, rounds) for name in names]
+
+    def depth(self):
+        """Many operations in flight against few, side by side: rows of the many, each with its ratio to the few."""
+        few, many = Workload("get", FEW, 100), Workload("get", MANY, 100)
+        names = [name for name in PROGRAMS if name != "raw-sync-stub"]
+        rounds = []
+        with servers(self.build, 100) as where:
+            for _ in range(self.rounds):
+                rounds.append({name: (self.measure(name, few, where), self.measure(name, many, where)) for name in names})
+        rows = [row(name, many, [{each: one[each][1] for each in names} for one in rounds]) for name in names]
+        for one in rows:
+            pairs = [each[one["name"]] for each in rounds]
+            one["cpu_us_per_op_few"] = median([least["cpu_us_per_op"] for least, _ in pairs])
+            one["cpu_ratio_to_few"] = median([most["cpu_us_per_op"] / least["cpu_us_per_op"] for least, most in pairs])
+        return rows
 
 
 def median(values):
@@ -218,13 +252,19 @@ def show(workload, rows):
         print(line([show_in(one) for _, _, show_in in COLUMNS]), flush=True)
 
 
+def show_depth(rows):
+    print(f"\nget 100 B, {MANY:,} in flight against {FEW} (limits raised): CPU us/op")
+    for one in rows:
+        print(f"{one['name']:18}  {one['cpu_us_per_op_few']:8.2f} -> {one['cpu_us_per_op']:8.2f}   x {one['cpu_ratio_to_few']:.2f}", flush=True)
+
+
 def workloads(options, bench=None):
     if options.quick:
-        return [Workload("get", 64, 100)]
+        return [Workload("get", 64, 100, nodes=options.nodes)]
     if options.open_loop:
         return [Workload(op, 0, size, options.rate or bench.half_rate(op, size)) for op in options.op or ["get"]
                 for size in options.value_bytes or [100]]
-    every = [Workload(op, in_flight, size) for op in options.op or ["get", "put"] for size in options.value_bytes or [100, 10 * 1024, MIB]
+    every = [Workload(op, in_flight, size, nodes=options.nodes) for op in options.op or ["get", "put"] for size in options.value_bytes or [100, 10 * 1024, MIB]
              for in_flight in options.in_flight or [1, 16, 64, 256, 4096]]
     return [one for one in every if one.in_flight * one.value_bytes <= MOST_BYTES]
 
@@ -235,6 +275,9 @@ def arguments(words):
     parser.add_argument("--quick", action="store_true", help="only get, 100 B, 64 in flight: less than a minute")
     parser.add_argument("--open-loop", action="store_true", help="arrivals at a fixed rate, latency from when they were due")
     parser.add_argument("--rate", type=float, metavar="N", help="of an open loop, per second (default: half of what the baseline does)")
+    parser.add_argument("--depth", action="store_true", help=f"only {MANY} operations in flight against {FEW}")
+    parser.add_argument("--scale", action="store_true", help="only the cost as the work grows: operations, shards, nodes, subscribers, views, memory")
+    parser.add_argument("--nodes", type=int, default=1, metavar="N", help="servers, among which the shards are dealt out (default 1)")
     parser.add_argument("--micro", action="store_true", help="only the parts: hash, jump, shard_of, the session; no network")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows to FILE")
     parser.add_argument("--op", choices=["get", "put"], action="append")
@@ -242,6 +285,7 @@ def arguments(words):
     parser.add_argument("--value-bytes", type=int, action="append", metavar="N")
     parser.add_argument("--rounds", type=int, default=5, metavar="N")
     parser.add_argument("--seconds", type=float, default=1.0, metavar="S", help="that are measured of each contestant in each round")
+    parser.add_argument("--small", action="store_true", help=argparse.SUPPRESS)  # --scale, in a test
     parser.add_argument("--warm-up", type=float, default=0.3, metavar="S")
     return parser.parse_args(words)
 
@@ -266,12 +310,19 @@ def main(words):
         bench = Bench(options.build, folder, options.seconds, options.warm_up, options.rounds)
         if bench.h2load is None:
             print("skipped: h2load is not installed (package nghttp2-client)")
-        for workload in workloads(options, bench):
+        if options.scale:
+            import scale  # it uses this module
+            rows = scale.Scale(bench, options.small).run()
+        for workload in [] if options.scale or options.depth else workloads(options, bench):
             if workload.in_flight > MOST_THREADS:
                 print(f"\nskipped: raw-sync-stub would need {workload.in_flight} threads")
             found = bench.compare(workload)
             rows += found
             show(workload, found)
+        if options.depth or not (options.quick or options.open_loop or options.scale or options.op or options.in_flight or options.value_bytes):
+            found = bench.depth()
+            rows += found
+            show_depth(found)
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     return 0

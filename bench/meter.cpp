@@ -9,6 +9,8 @@
 #include <ctime>
 #include <thread>
 
+#include <norikv/routing.hpp>
+
 #include "allocations.hpp"
 
 namespace norikv::bench {
@@ -25,14 +27,22 @@ double own_cpu() {
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
-double cpu_of(int pid) {
-  clockid_t clock{};
-  timespec time{};
-  if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &time) != 0) return 0;
-  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
+double cpu_of(const std::vector<int>& pids) {
+  double sum = 0;
+  for (const int pid : pids) {
+    clockid_t clock{};
+    timespec time{};
+    if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &time) != 0) return 0;
+    sum += static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
+  }
+  return sum;
 }
 
 }  // namespace
+
+std::size_t node_of(const Workload& workload, std::string_view key) {
+  return shard_of(key, workload.shards) % workload.addresses.size();
+}
 
 const std::string& next_key(std::size_t& turn) {
   static const std::vector<std::string> keys = [] {
@@ -66,14 +76,14 @@ void Meter::begin() {
 void Meter::run() {
   phase_.wait(Phase::connect);
   std::this_thread::sleep_for(workload_.warm_up);
-  const double cpu = own_cpu(), server_cpu = cpu_of(workload_.server_pid);
+  const double cpu = own_cpu(), server_cpu = cpu_of(workload_.server_pids);
   const auto started = Clock::now();
   phase_ = Phase::measure;
   std::this_thread::sleep_for(workload_.measured);
   phase_ = Phase::count;
   elapsed_ = std::chrono::duration<double>(Clock::now() - started).count();
   cpu_ = own_cpu() - cpu;
-  server_cpu_ = cpu_of(workload_.server_pid) - server_cpu;
+  server_cpu_ = cpu_of(workload_.server_pids) - server_cpu;
   count_allocations();
   phase_ = Phase::stop;
 }

@@ -26,11 +26,14 @@ struct Workload {
   std::size_t value_bytes = 100;
   double rate = 0;  // per second; 0 = closed loop
   std::uint32_t shards = 64;
-  std::string address;
-  int server_pid = 0;
+  std::vector<std::string> addresses;  // the nodes; shards are dealt out among them in turn
+  std::vector<int> server_pids;
   std::chrono::duration<double> warm_up{0.3};
   std::chrono::duration<double> measured{1.0};
 };
+
+/// The node that leads the key's shard.
+[[nodiscard]] std::size_t node_of(const Workload& workload, std::string_view key);
 
 /// Keys in turn, the same for every contestant.
 [[nodiscard]] const std::string& next_key(std::size_t& turn);

@@ -7,15 +7,14 @@
 #include <bit>
 #include <cstdint>
 #include <cstring>
-#include <span>
 #include <string>
 #include <string_view>
 
 #include <norikv/routing.hpp>
 
 #include "allocations.hpp"
-#include "core/session.hpp"
 #include "norikv.pb.h"
+#include "session_driver.hpp"
 
 namespace {
 
@@ -139,42 +138,6 @@ void route(benchmark::State& state) {
 }
 BENCHMARK(route);
 
-core::Request request_of(std::uint64_t id, wire::Method method, const wire::Payload& payload, TimePoint now) {
-  core::Request request;
-  request.id = core::OpId{id};
-  request.method = method;
-  request.shard = static_cast<std::uint32_t>(id % 16);
-  request.payload = payload;
-  request.submitted = now;
-  request.deadline = now + std::chrono::seconds{5};
-  return request;
-}
-
-/// Answers what is on the wire with `body` until nothing is.
-void answer_calls(core::Session& session, const std::string& body, TimePoint now) {
-  for (;;) {
-    const std::span<core::Action> actions = session.take_actions();
-    if (actions.empty()) return;
-    for (const core::Action& action : actions) {
-      const auto* call = std::get_if<core::Call>(&action);
-      if (call == nullptr) continue;
-      core::Reply reply;
-      reply.id = call->id;
-      reply.body = body;
-      session.on_reply(std::move(reply), now);
-    }
-  }
-}
-
-void deliver(benchmark::State& state, core::Session& session) {
-  while (!session.deliveries().empty()) {
-    const core::Delivery delivery = std::move(session.deliveries().front());
-    session.deliveries().pop_front();
-    const auto* completion = std::get_if<core::Completion>(&delivery);
-    if (completion != nullptr && !completion->outcome) state.SkipWithError("an operation failed");
-  }
-}
-
 /// One operation after the other, at 10,000 per second of the session's time. The reply's bytes are the benchmark's.
 template <class MadeCallback>
 void through_session(benchmark::State& state, wire::Method method, const std::string& request, const std::string& reply,
@@ -183,17 +146,11 @@ void through_session(benchmark::State& state, wire::Method method, const std::st
   options.nodes = {"127.0.0.1:7447"};
   options.total_shards = 16;
   options.connection.watch_topology = false;
-  core::Session session{options, 1};
-  TimePoint now{std::chrono::hours{1}};
-  session.start(now);
-  const auto payload = std::make_shared<const std::string>(request);
-  std::uint64_t id = 0;
+  bench::SessionDriver driver{options, method, request, reply};
   auto one = [&] {
-    now += std::chrono::microseconds{100};
-    session.submit(request_of(++id, method, payload, now), made_callback(), now);
-    session.advance_to(now);
-    answer_calls(session, reply, now);
-    deliver(state, session);
+    driver.submit(made_callback());
+    driver.answer_all();
+    if (!driver.deliver()) state.SkipWithError("an operation failed");
   };
   for (int i = 0; i < 1000; ++i) one();  // all leaders are known then
   for (auto _ : state) one();
@@ -210,6 +167,62 @@ void session_get(benchmark::State& state) {
                   [] { return GetCallback{[](auto) {}}; });
 }
 BENCHMARK(session_get);
+
+/// Which of so many nodes a search asks next.
+struct Choice {
+  explicit Choice(std::size_t nodes) : cluster(bench::addresses(nodes), 1024), router(cluster) {}
+  core::ClusterState cluster;
+  core::Router router;
+};
+
+void route_in_search(benchmark::State& state) {
+  Choice choice{static_cast<std::size_t>(state.range(0))};
+  core::Rotation rotation;
+  std::uint32_t shard = 0;
+  for (auto _ : state) benchmark::DoNotOptimize(choice.router.next(shard++ % 1024, rotation, bench::begin));
+}
+BENCHMARK(route_in_search)->Arg(1)->Arg(3)->Arg(64);
+
+/// Views of 65,536 shards with three replicas each, by one of three nodes.
+constexpr std::uint32_t many_shards = 65'536;
+
+void view_decode(benchmark::State& state) {
+  const std::string bytes = bench::view_bytes(many_shards, 3, 1, 0);
+  for (auto _ : state) benchmark::DoNotOptimize(wire::decode_leaders(bytes));
+}
+BENCHMARK(view_decode)->Unit(benchmark::kMicrosecond);
+
+/// Every `view_apply` takes in a whole view, slice by slice; with the argument 1 all of its leaders have changed.
+void view_apply(benchmark::State& state) {
+  core::ClusterState cluster{bench::addresses(3), many_shards};
+  std::array views{wire::decode_leaders(bench::view_bytes(many_shards, 3, 1, 0)).value(),
+                   wire::decode_leaders(bench::view_bytes(many_shards, 3, 1, 1)).value()};
+  for (std::size_t node = 0; node < 3; ++node) {
+    cluster.on_stream_opened(node, bench::begin);
+    bench::take_view(cluster, node, wire::decode_leaders(bench::view_bytes(0, 3, 1, 0, node)).value());
+  }
+  bench::take_view(cluster, 0, views[0]);
+  std::size_t turn = 0;
+  for (auto _ : state) {
+    state.PauseTiming();
+    wire::LeaderView view = views[state.range(0) == 0 ? 0 : ++turn % 2];
+    state.ResumeTiming();
+    bench::take_view(cluster, 0, std::move(view));
+  }
+}
+BENCHMARK(view_apply)->Arg(0)->Arg(1)->Unit(benchmark::kMicrosecond);
+
+/// One leader moves, and there is a new snapshot. So many shards.
+void leader_change(benchmark::State& state) {
+  core::ClusterState cluster{bench::addresses(3), static_cast<std::uint32_t>(state.range(0))};
+  TimePoint now = bench::begin;
+  std::size_t node = 0;
+  for (auto _ : state) {
+    now += std::chrono::microseconds{1};
+    cluster.publish(cluster.on_leader_answer(0, ++node % 3, now, now));
+  }
+}
+BENCHMARK(leader_change)->Arg(4)->Arg(1024)->Arg(65'536);
 
 }  // namespace
 

@@ -82,7 +82,7 @@ class Contestant {
 
 ClientOptions options_for(const Workload& workload, TransportKind transport) {
   ClientOptions options;
-  options.nodes = {workload.address};
+  options.nodes = workload.addresses;
   options.total_shards = workload.shards;
   options.connection.transport = transport;
   // One write per shard at a time would measure the lanes. The reply server loses nothing.
@@ -103,7 +103,7 @@ void run_norikv(const Workload& workload, Meter& meter, TransportKind transport)
     auto client = Client::create(&loop, options_for(workload, transport));
     if (!client) give_up(client.error().describe());
     Contestant contestant{workload, meter, *client};
-    client->wait_ready({}, [&](const Result<void>& ready) {
+    client->wait_ready({.timeout = {}, .need = Need::all_nodes, .scope = {}}, [&](const Result<void>& ready) {
       if (!ready) give_up(ready.error().describe());
       contestant.start_all(&loop);
     });

@@ -1,8 +1,11 @@
 // A node that does nothing but reply, so that a benchmark measures its client: one connection loop on libuv and
 // nghttp2, no store. Get is answered with a value of a fixed size, Put with the next version, and a WatchCluster stream
-// names this node as the leader of every shard, once a second as the real server does.
+// tells once a second, as the real server does, who leads each shard: NODES of these deal the shards out in turn, and
+// this one is the NODE-th. A `restless` server lets all shards move from view to view, a `silent` one answers no Get.
 //
-// usage: reply_server VALUE-BYTES SHARDS. Prints its port; ends when its standard input does.
+// usage: reply_server VALUE-BYTES SHARDS [NODE NODES [restless|silent]]. Prints its port; ends when its standard input
+// does.
+#include <algorithm>
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
@@ -39,7 +42,7 @@ std::string framed(const std::string& message) {
 
 /// What all connections serve.
 struct Replies {
-  std::string get;
+  std::string get;  // empty = none
   norikv::v1::ClusterView view;
   std::uint64_t version = 0;
 
@@ -178,6 +181,7 @@ class Connection {
   void answer(Stream& stream) {
     switch (stream.method) {
       case Method::get:
+        if (replies.get.empty()) return;
         stream.left = replies.get;
         break;
       case Method::put:
@@ -271,22 +275,44 @@ class Connection {
   bool writing_ = false;
 };
 
-void prepare(std::size_t value_bytes, std::uint32_t shards, int port) {
-  norikv::v1::GetResponse get;
-  get.set_value(std::string(value_bytes, 'v'));
-  get.mutable_version()->set_index(1);
-  replies.get = framed(get.SerializeAsString());
-  auto* node = replies.view.add_nodes();
-  node->set_id("bench");
-  node->set_addr("127.0.0.1:" + std::to_string(port));
-  node->set_role("unknown");
-  for (std::uint32_t id = 0; id < shards; ++id) {
+struct Part {
+  std::size_t value_bytes = 0;
+  std::uint32_t shards = 0;
+  std::uint32_t node = 0;
+  std::uint32_t nodes = 1;
+  std::string_view mode{};
+};
+
+std::string id_of(std::uint32_t node) { return "bench" + std::to_string(node); }
+
+/// Each shard has up to three replicas: its leader and the nodes behind it.
+void make_view(const Part& part, std::uint64_t epoch) {
+  replies.view.set_epoch(epoch);
+  replies.view.clear_shards();
+  const std::uint64_t moved = part.mode == "restless" ? epoch : 0;
+  for (std::uint32_t id = 0; id < part.shards; ++id) {
     auto* shard = replies.view.add_shards();
     shard->set_id(id);
-    auto* replica = shard->add_replicas();
-    replica->set_node_id("bench");
-    replica->set_leader(true);
+    const auto leader =
+        static_cast<std::uint32_t>((id + moved) % std::max(part.nodes, part.mode == "restless" ? 2U : 1U));
+    for (std::uint32_t i = 0; i < std::min(part.nodes, 3U); ++i) {
+      auto* replica = shard->add_replicas();
+      replica->set_node_id(id_of((leader + i) % part.nodes));
+      replica->set_leader(i == 0 && leader < part.nodes);
+    }
   }
+}
+
+void prepare(const Part& part, int port) {
+  norikv::v1::GetResponse get;
+  get.set_value(std::string(part.value_bytes, 'v'));
+  get.mutable_version()->set_index(1);
+  if (part.mode != "silent") replies.get = framed(get.SerializeAsString());
+  auto* node = replies.view.add_nodes();
+  node->set_id(id_of(part.node));
+  node->set_addr("127.0.0.1:" + std::to_string(port));
+  node->set_role("unknown");
+  make_view(part, 1);
 }
 
 int listen_on(uv_tcp_t& listener) {
@@ -305,18 +331,24 @@ int listen_on(uv_tcp_t& listener) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 3) die("usage: reply_server VALUE-BYTES SHARDS");
+  if (argc != 3 && argc != 5 && argc != 6) die("usage: reply_server VALUE-BYTES SHARDS [NODE NODES [restless|silent]]");
+  static Part part;
+  const auto number = [&](int i) { return static_cast<std::uint32_t>(std::strtoul(argv[i], nullptr, 10)); };
+  part.value_bytes = number(1);
+  part.shards = number(2);
+  if (argc > 4) part.node = number(3), part.nodes = number(4);
+  if (argc > 5) part.mode = argv[5];
   std::signal(SIGPIPE, SIG_IGN);
   uv_loop_t* loop = uv_default_loop();
   uv_tcp_t listener;
   uv_tcp_init(loop, &listener);
   const int port = listen_on(listener);
-  prepare(std::strtoull(argv[1], nullptr, 10), static_cast<std::uint32_t>(std::strtoul(argv[2], nullptr, 10)), port);
+  prepare(part, port);
 
   uv_timer_t second;
   uv_timer_init(loop, &second);
   auto tick = [](uv_timer_t*) {
-    replies.view.set_epoch(replies.view.epoch() + 1);
+    make_view(part, replies.view.epoch() + 1);
     const std::string view = framed(replies.view.SerializeAsString());
     const std::set<Connection*> connections = Connection::all();  // one may close itself
     for (Connection* connection : connections) connection->send_view(view);

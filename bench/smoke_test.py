@@ -55,6 +55,31 @@ class Smoke(unittest.TestCase):
         self.check(rows)
         self.assertIn("write lanes lifted", text)
 
+    def test_three_nodes(self):
+        """keys go to three nodes, by every contestant that knows of nodes"""
+        text, rows = run("--quick", "--nodes", "3")
+        self.check(rows)
+        self.assertIn("3 nodes", text)
+        self.assertNotIn("h2load", [row["name"] for row in rows])
+
+    def test_depth(self):
+        """many operations in flight are compared with few"""
+        text, rows = run("--depth", "--seconds", "0.5")
+        self.check(rows, ["norikv-grpc", "norikv-h2", bench.BASELINE])
+        self.assertIn("10,000 in flight against 64", text)
+        for row in rows:
+            self.assertGreater(row["cpu_ratio_to_few"], 0, row)
+
+    def test_scale(self):
+        """every sweep has its table"""
+        text, rows = run("--scale", "--small")
+        self.assertEqual(len({row["name"] for row in rows}), 7)
+        for words in ("in flight", "by shards", "by nodes", "one leader has changed", "by subscribers", "every second", "memory"):
+            self.assertIn(words, text)
+        for row in rows:
+            for figure in ("session_ns", "cpu_ns", "event_us", "cpu_ms", "client"):
+                self.assertGreater(row.get(figure, 1), 0, row)
+
     def test_open_loop(self):
         """arrivals come at the rate that was asked for"""
         text, rows = run("--open-loop", "--rate", "500", "--seconds", "0.5")
@@ -79,7 +104,7 @@ class Smoke(unittest.TestCase):
 
     def test_failure(self):
         """a contestant that fails ends the benchmark with its words"""
-        nobody = bench.Server(pid=1, port=1)
+        nobody = bench.Servers(pids=[1], ports=[1])
         with self.assertRaisesRegex(RuntimeError, "an operation failed"):
             bench.Bench(Path(build), "x", 0.1, 0.1, 1).measure(bench.BASELINE, bench.Workload("get", 1, 100), nobody)
 

@@ -3,6 +3,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -15,9 +16,21 @@ namespace norikv::bench {
 
 namespace {
 
-std::unique_ptr<v1::Kv::Stub> stub_of(const Workload& workload) {
-  return v1::Kv::NewStub(grpc::CreateChannel(workload.address, grpc::InsecureChannelCredentials()));
-}
+/// A channel for each node, and the routing that every client of a sharded store needs.
+class Stubs {
+ public:
+  explicit Stubs(const Workload& workload) : workload_(workload) {
+    for (const std::string& address : workload.addresses)
+      stubs_.push_back(v1::Kv::NewStub(grpc::CreateChannel(address, grpc::InsecureChannelCredentials())));
+  }
+  [[nodiscard]] v1::Kv::Stub& of(std::string_view key) {
+    return stubs_.size() == 1 ? *stubs_.front() : *stubs_[node_of(workload_, key)];
+  }
+
+ private:
+  const Workload& workload_;
+  std::vector<std::unique_ptr<v1::Kv::Stub>> stubs_;
+};
 
 void check(const grpc::Status& status) {
   if (!status.ok()) give_up(status.error_message());
@@ -57,11 +70,11 @@ class Pool {
 /// One operation in flight. Messages are kept from call to call.
 class Slot {
  public:
-  Slot(const Workload& workload, Meter& meter, v1::Kv::Stub& stub, std::atomic<std::uint32_t>& running,
-       std::size_t turn, Pool* pool = nullptr)
+  Slot(const Workload& workload, Meter& meter, Stubs& stubs, std::atomic<std::uint32_t>& running, std::size_t turn,
+       Pool* pool = nullptr)
       : workload_(workload),
         meter_(meter),
-        stub_(stub),
+        stubs_(stubs),
         running_(running),
         value_(workload.value_bytes, 'v'),
         turn_(turn),
@@ -70,13 +83,15 @@ class Slot {
   void start(Clock::time_point now) {
     started_ = now;
     context_.emplace();
+    const std::string& key = next_key(turn_);
+    v1::Kv::Stub& stub = stubs_.of(key);
     if (workload_.op == Op::put) {
-      put_.set_key(next_key(turn_));
+      put_.set_key(key);
       put_.set_value(value_);
-      stub_.async()->Put(&*context_, &put_, &written_, [this](const grpc::Status& status) { on_end(status); });
+      stub.async()->Put(&*context_, &put_, &written_, [this](const grpc::Status& status) { on_end(status); });
     } else {
-      get_.set_key(next_key(turn_));
-      stub_.async()->Get(&*context_, &get_, &found_, [this](const grpc::Status& status) { on_end(status); });
+      get_.set_key(key);
+      stub.async()->Get(&*context_, &get_, &found_, [this](const grpc::Status& status) { on_end(status); });
     }
   }
 
@@ -96,7 +111,7 @@ class Slot {
 
   const Workload& workload_;
   Meter& meter_;
-  v1::Kv::Stub& stub_;
+  Stubs& stubs_;
   std::atomic<std::uint32_t>& running_;
   const std::string value_;
   std::size_t turn_;
@@ -109,7 +124,7 @@ class Slot {
   v1::PutResponse written_;
 };
 
-void call_and_wait(const Workload& workload, Meter& meter, v1::Kv::Stub& stub, std::size_t turn) {
+void call_and_wait(const Workload& workload, Meter& meter, Stubs& stubs, std::size_t turn) {
   const std::string value(workload.value_bytes, 'v');
   v1::GetRequest get;
   v1::GetResponse found;
@@ -118,12 +133,14 @@ void call_and_wait(const Workload& workload, Meter& meter, v1::Kv::Stub& stub, s
   auto started = Clock::now();
   for (bool more = true; more;) {
     grpc::ClientContext context;
+    const std::string& key = next_key(turn);
+    v1::Kv::Stub& stub = stubs.of(key);
     if (workload.op == Op::put) {
-      put.set_key(next_key(turn));
+      put.set_key(key);
       put.set_value(value);
       check(stub.Put(&context, put, &written));
     } else {
-      get.set_key(next_key(turn));
+      get.set_key(key);
       check(stub.Get(&context, get, &found));
       if (found.value().size() != value.size()) give_up("another value");
     }
@@ -134,7 +151,7 @@ void call_and_wait(const Workload& workload, Meter& meter, v1::Kv::Stub& stub, s
 }
 
 /// `running` becomes 0 when the meter says stop.
-void run_open_loop(const Workload& workload, Meter& meter, v1::Kv::Stub& stub) {
+void run_open_loop(const Workload& workload, Meter& meter, Stubs& stubs) {
   std::atomic<std::uint32_t> running{1};
   Pool pool;
   std::size_t turn = 0;
@@ -143,7 +160,7 @@ void run_open_loop(const Workload& workload, Meter& meter, v1::Kv::Stub& stub) {
     std::this_thread::sleep_for(std::chrono::milliseconds{1});
     const auto now = Clock::now();
     while (const auto due = arrivals.next(now)) {
-      pool.take([&] { return std::make_shared<Slot>(workload, meter, stub, running, turn++, &pool); }).start(*due);
+      pool.take([&] { return std::make_shared<Slot>(workload, meter, stubs, running, turn++, &pool); }).start(*due);
     }
   }
   while (!pool.whole()) std::this_thread::sleep_for(std::chrono::milliseconds{1});
@@ -153,12 +170,12 @@ void run_open_loop(const Workload& workload, Meter& meter, v1::Kv::Stub& stub) {
 }  // namespace
 
 void run_callback_stub(const Workload& workload, Meter& meter) {
-  const auto stub = stub_of(workload);
-  if (workload.rate > 0) return run_open_loop(workload, meter, *stub);
+  Stubs stubs{workload};
+  if (workload.rate > 0) return run_open_loop(workload, meter, stubs);
   std::atomic<std::uint32_t> running{workload.in_flight};
   std::vector<std::unique_ptr<Slot>> slots;
   for (std::uint32_t i = 0; i < workload.in_flight; ++i) {
-    slots.push_back(std::make_unique<Slot>(workload, meter, *stub, running, i));
+    slots.push_back(std::make_unique<Slot>(workload, meter, stubs, running, i));
   }
   for (const auto& slot : slots) slot->start(Clock::now());
   for (std::uint32_t left = running; left != 0; left = running) running.wait(left);
@@ -167,10 +184,10 @@ void run_callback_stub(const Workload& workload, Meter& meter) {
 }
 
 void run_sync_stub(const Workload& workload, Meter& meter) {
-  const auto stub = stub_of(workload);
+  Stubs stubs{workload};
   std::vector<std::thread> threads;
   for (std::uint32_t i = 0; i < workload.in_flight; ++i) {
-    threads.emplace_back([&, i] { call_and_wait(workload, meter, *stub, i); });
+    threads.emplace_back([&, i] { call_and_wait(workload, meter, stubs, i); });
   }
   for (std::thread& thread : threads) thread.join();
 }

@@ -14,9 +14,9 @@ namespace pb = norikv::v1;
 
 /// Fields one after the other. Protobuf's own reader, given 65,536 shards with three replicas each, makes an object of
 /// every one of them.
-class FieldReader {
+class FieldCursor {
  public:
-  explicit FieldReader(std::string_view bytes) : at_(bytes.data()), end_(at_ + bytes.size()) {}
+  explicit FieldCursor(std::string_view bytes) : at_(bytes.data()), end_(at_ + bytes.size()) {}
 
   [[nodiscard]] bool done() const { return at_ == end_; }
   [[nodiscard]] std::string_view rest() const { return {at_, static_cast<std::size_t>(end_ - at_)}; }
@@ -77,7 +77,7 @@ struct ReadReplica {
 
 std::optional<ReadReplica> read_replica(std::string_view bytes) {
   ReadReplica replica;
-  FieldReader fields(bytes);
+  FieldCursor fields(bytes);
   while (!fields.done()) {
     if (!fields.next()) return std::nullopt;
     if (fields.tag() == text_tag(pb::ShardReplica::kNodeIdFieldNumber)) replica.id = fields.text();
@@ -119,7 +119,7 @@ Decoded<LeaderView> ViewDecoder::take() {
 }
 
 bool ViewDecoder::read_field() {
-  FieldReader fields(rest_);
+  FieldCursor fields(rest_);
   if (!fields.next()) return false;
   rest_ = fields.rest();
   if (fields.tag() == number_tag(pb::ClusterView::kEpochFieldNumber)) view_.epoch = fields.number();
@@ -139,7 +139,7 @@ bool ViewDecoder::read_node(std::string_view bytes) {
 bool ViewDecoder::read_shard(std::string_view bytes) {
   const std::size_t first = view_.shards.size();
   std::uint32_t id = 0;
-  FieldReader fields(bytes);
+  FieldCursor fields(bytes);
   while (!fields.done()) {
     if (!fields.next()) return false;
     if (fields.tag() == number_tag(pb::ShardInfo::kIdFieldNumber)) id = static_cast<std::uint32_t>(fields.number());
