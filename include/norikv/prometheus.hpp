@@ -35,7 +35,8 @@ class PrometheusExporter final : public ::prometheus::Collectable {
   /// which a metric has itself (`kind`, `node`, ...), is left out.
   [[nodiscard]] NORIKV_EXPORT std::shared_ptr<Observer> observer(Labels labels = {});
 
-  /// All metrics, those without a sample yet included. Counters never go back, also when a client ends.
+  /// All metrics, those without a sample yet included. Counters never go back, also when a client ends; those of a node
+  /// that no client has any more go over to the node "other", and begin anew should it return.
   [[nodiscard]] NORIKV_EXPORT std::vector<::prometheus::MetricFamily> Collect() const override;
 
  private:

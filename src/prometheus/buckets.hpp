@@ -25,6 +25,11 @@ class Buckets {
     sum_ += seconds;
   }
 
+  void add(const Buckets& more) {
+    for (std::size_t i = 0; i < counts_.size(); ++i) counts_[i] += more.counts_[i];
+    sum_ += more.sum_;
+  }
+
   [[nodiscard]] ::prometheus::ClientMetric::Histogram read() const {
     ::prometheus::ClientMetric::Histogram histogram;
     for (std::size_t i = 0; i < bounds.size(); ++i) {

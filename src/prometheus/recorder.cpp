@@ -83,9 +83,23 @@ Recorder::Node& Recorder::node(std::string_view name) {
   return seen_.nodes[text(seen_.nodes.size() < most_nodes ? name : other_nodes)];
 }
 
-void Recorder::forget_old_nodes(const std::map<std::string, NodeStats>& current) {
+void Recorder::Node::add(const Node& more) {
+  for (const auto& [reason, count] : more.attempts) attempts[reason] += count;
+  for (const auto& [error, count] : more.errors) errors[error] += count;
+  successes.add(more.successes);
+  failures.add(more.failures);
+}
+
+void Recorder::fold_old_nodes(const std::map<std::string, NodeStats>& current) {
   const std::lock_guard lock{mutex_};
-  std::erase_if(seen_.nodes, [&](const auto& node) { return !current.contains(node.first); });
+  for (auto node = seen_.nodes.begin(); node != seen_.nodes.end();) {
+    if (node->first == other_nodes || current.contains(node->first)) {
+      ++node;
+      continue;
+    }
+    seen_.nodes[text(other_nodes)].add(node->second);
+    node = seen_.nodes.erase(node);
+  }
 }
 
 void Recorder::collect(Families& families) {
@@ -97,7 +111,7 @@ void Recorder::collect(Families& families) {
   }
   collect(seen, families);
   const std::map<std::string, NodeStats> current = clients_.collect(families);
-  if (!current.empty()) forget_old_nodes(current);
+  if (!current.empty()) fold_old_nodes(current);
 }
 
 void Recorder::collect(const Seen& seen, Families& families) {

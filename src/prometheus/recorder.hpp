@@ -44,6 +44,8 @@ class Recorder final : public Observer {
     std::map<AttemptReason, std::uint64_t> attempts;
     std::map<ErrorCode, std::uint64_t> errors;
     Buckets successes, failures;
+
+    void add(const Node& more);
   };
   struct Retries {
     std::uint64_t count = 0;
@@ -57,7 +59,8 @@ class Recorder final : public Observer {
   };
 
   [[nodiscard]] Node& node(std::string_view name);
-  void forget_old_nodes(const std::map<std::string, NodeStats>& current);
+  /// What was counted for nodes that no client has any more goes over to one name, so that no sum goes back.
+  void fold_old_nodes(const std::map<std::string, NodeStats>& current);
   static void collect(const Seen& seen, Families& families);
 
   const Labels labels_;

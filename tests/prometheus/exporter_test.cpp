@@ -146,7 +146,7 @@ TEST_CASE("Counters of clients that ended are kept, and gauges are of those that
   CHECK(Scrape{exporter}.value("norikv_client_clients") == 0);
 }
 
-TEST_CASE("Nodes are told as their client has them, and forgotten with it") {
+TEST_CASE("Nodes are told as their client has them, and counted as others when it has them no more") {
   PrometheusExporter exporter;
   const auto observer = exporter.observer();
   FakeClient client;
@@ -161,6 +161,10 @@ TEST_CASE("Nodes are told as their client has them, and forgotten with it") {
   client.start(*observer);
   observer->on_attempt_start(started("a:1", AttemptReason::hedge));
   observer->on_attempt_start(started("b:1", AttemptReason::first));
+  AttemptEnd end;
+  end.node = "b:1";
+  end.error = ErrorCode::unavailable;
+  observer->on_attempt_end(end);
 
   const Scrape before{exporter};
   CHECK(before.value("norikv_client_node_health", {{"health", "suspect"}, {"node", "a:1"}}) == 1);
@@ -174,6 +178,14 @@ TEST_CASE("Nodes are told as their client has them, and forgotten with it") {
   const Scrape after{exporter};
   CHECK(after.value("norikv_client_attempts_total", {{"node", "b:1"}, {"reason", "first"}}) == 0);
   CHECK(after.value("norikv_client_attempts_total", {{"node", "a:1"}, {"reason", "hedge"}}) == 1);
+  // What it had counted is not lost, however often nodes leave.
+  CHECK(after.value("norikv_client_attempts_total", {{"node", "other"}, {"reason", "first"}}) == 1);
+  CHECK(after.value("norikv_client_attempt_errors_total", {{"error", "unavailable"}, {"node", "other"}}) == 1);
+  CHECK(after.count("norikv_client_attempt_duration_seconds", {{"node", "other"}, {"result", "error"}}) == 1);
+  observer->on_attempt_start(started("c:1", AttemptReason::first));
+  static_cast<void>(exporter.Collect());
+  const Scrape later{exporter};
+  CHECK(later.value("norikv_client_attempts_total", {{"node", "other"}, {"reason", "first"}}) == 2);
 }
 
 TEST_CASE("An exporter that nobody scrapes does not grow with the nodes that come and go") {
