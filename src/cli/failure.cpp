@@ -37,12 +37,21 @@ bool all_attempts(const Error& error, ErrorCode outcome) {
                      [outcome](const Attempt& attempt) { return attempt.outcome == outcome; });
 }
 
-/// Whether no attempt came further than to a connection that could not be made.
-bool never_connected(const Error& error) { return !error.maybe_applied && all_attempts(error, ErrorCode::unavailable); }
+bool failed_to_connect(const Attempt& attempt) { return attempt.outcome == ErrorCode::unavailable; }
+
+/// Whether no attempt that ended came further than to a connection that could not be made. What was still under way when
+/// the time was over says nothing.
+bool never_connected(const Error& error) {
+  return !error.maybe_applied && std::any_of(error.attempts.begin(), error.attempts.end(), failed_to_connect) &&
+         std::all_of(error.attempts.begin(), error.attempts.end(), [](const Attempt& attempt) {
+           return failed_to_connect(attempt) || attempt.outcome == ErrorCode::deadline_exceeded;
+         });
+}
 
 bool was_refused(const Attempt& attempt) { return attempt.detail.find("refused") != std::string::npos; }
 
-std::string unreachable_message(const Error& error, const Target& target) {
+std::string unreachable_message(Error error, const Target& target) {
+  std::erase_if(error.attempts, [](const Attempt& attempt) { return !failed_to_connect(attempt); });
   if (std::all_of(error.attempts.begin(), error.attempts.end(), was_refused)) {
     return fmt::format("nothing listens at {}: start a server with `norikv serve`, or name its nodes with --nodes",
                        fmt::join(target.nodes, ", "));

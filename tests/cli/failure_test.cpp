@@ -65,6 +65,17 @@ TEST_CASE("what TLS met is told in the names of the command's options") {
   CHECK(contains(line, "--tls-cert has none"));
 }
 
+TEST_CASE("an attempt that was under way at the end does not hide why the others came to nothing") {
+  const Attempt tls{"127.0.0.1:7447", ErrorCode::unavailable,
+                    "the server's certificate was not signed by TlsOptions::ca", 1ms};
+  const Attempt unanswered{"127.0.0.1:7447", ErrorCode::deadline_exceeded, "no answer yet", 1ms};
+  const std::string line = to_line(failure_of(ErrorCode::deadline_exceeded, {tls, tls, unanswered}));
+  CHECK(contains(line, "can't reach 127.0.0.1:7447 (the server's certificate was not signed by --tls-ca)"));
+  CHECK(contains(to_line(failure_of(ErrorCode::deadline_exceeded, {refused, unanswered})), "nothing listens"));
+  CHECK(contains(to_line(failure_of(ErrorCode::deadline_exceeded, {unanswered})), "no answer from"));
+  CHECK(contains(to_line(failure_of(ErrorCode::deadline_exceeded, {tls, not_leader, unanswered})), "no answer from"));
+}
+
 TEST_CASE("when no connection could be made the user gets the system's words") {
   const std::string line = to_line(failure_of(ErrorCode::unavailable, {refused, unreachable}));
   CHECK(contains(line, "can't reach 127.0.0.1:7447 (No route to host)"));
