@@ -41,7 +41,18 @@ void over_a_slow_line() {
   std::cout << read(client) << " over a slow line\n";
 }
 
+void guarded() {
+  Cluster cluster = Cluster::start({.tokens = RequiredTokens{.accepted = {"secret"}}}).value();
+  norikv::ClientOptions options = cluster.client_options();
+  options.tokens.source = [](norikv::TokenReason, norikv::TokenReply reply) { reply.succeed({.text = "secret"}); };
+  options.tokens.allow_plaintext = true;  // nothing leaves this machine
+  cluster.seed("key", "value");
+  auto client = norikv::Client::create(options).value();
+  std::cout << read(client) << " with a token\n";
+}
+
 int main() {
   scripted();
+  guarded();
   over_a_slow_line();
 }

@@ -65,7 +65,7 @@ class Examples(unittest.TestCase):
 
     def test_faults(self):
         """the example of faults gets its value through each of them"""
-        self.check("faults", "value after 3 refusals", "value after 1 broken connection", "value over a slow line")
+        self.check("faults", "value after 3 refusals", "value after 1 broken connection", "value with a token", "value over a slow line")
 
     def test_quickstart(self):
         """the quickstart stores and reads a value on a served node, and a shell sees it"""
