@@ -52,7 +52,10 @@ class Admin {
   NORIKV_EXPORT Operation snapshot_shard(std::uint32_t shard, AdminOptions options, ShardInfoCallback callback) const;
   NORIKV_EXPORT Operation snapshot_shard(std::uint32_t shard, ShardInfoCallback callback) const;
 
-  /// Asks the leader of a shard to hand it over to the node with this id. Today's server can't: `not_supported`.
+  /// Asks the leader of a shard to hand it over to the node with this id, which is not an address but the server's name
+  /// for it (`NodeView::id`). Result: the shard, as the server tells it then. Errors: `not_supported` by today's
+  /// server, which can't; `invalid_argument` for an id that is empty. It takes its turn among this client's writes of
+  /// the shard.
   NORIKV_EXPORT Operation transfer_shard(std::uint32_t shard, std::string_view node_id, AdminOptions options,
                                          ShardInfoCallback callback) const;
   NORIKV_EXPORT Operation transfer_shard(std::uint32_t shard, std::string_view node_id,

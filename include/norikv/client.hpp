@@ -140,7 +140,7 @@ class Client {
 
   /// The nodes from now on, instead of ClientOptions::nodes. New ones are connected, and requests that are on their way
   /// to one that is not named any more may end. Error: `invalid_argument`, naming the entry (nothing changes then), or
-  /// `closed`. On a client that closes it has no effect.
+  /// `closed` in a forked child. On a client that closes, or has closed, it has no effect and is no error.
   [[nodiscard]] NORIKV_EXPORT Result<void> set_nodes(std::vector<std::string> nodes);
 
   /// The cluster as this client knows it. Never null.
@@ -148,11 +148,17 @@ class Client {
 
   /// Whether the client has room for one more operation. A hint: another thread may take the room, and of several nodes
   /// one may have all that `LimitOptions::queued_per_node` allows; its operations end with `overloaded` all the same.
+  /// So do not submit in a loop over this alone: after an `overloaded` go on by `when_room`.
   [[nodiscard]] NORIKV_EXPORT bool has_room() const noexcept;
-  /// Calls back once there is room for `operations` more (at most the limit); first come, first served. With `closed`
-  /// if the client closes before.
+  /// Calls back once there is room for `operations` more (at most the limit); first come, first served. After an
+  /// operation was refused with `overloaded` not before another one has ended: whoever tries the same again and again,
+  /// for a node that is full or with a value that is too large for now, does so once for each that ends. Error:
+  /// `closed`, if the client closes before.
   NORIKV_EXPORT void when_room(std::size_t operations, ReadyCallback callback);
 
+  /// What was counted since the client was created, and what it holds now. [any thread] A copy of some kilobytes, more
+  /// with many nodes; it waits for nobody's callbacks. A client that has closed keeps its last numbers; of one that was
+  /// moved from all are 0.
   [[nodiscard]] NORIKV_EXPORT Stats stats() const;
 
   /// Keep the loop alive even while no operation is pending, for a program that only watches; `unref` ends that. Flags,
@@ -171,8 +177,9 @@ class Client {
   /// back.
   [[nodiscard]] NORIKV_EXPORT bool owns(const uv_handle_s* handle) const noexcept;
 
-  /// Replaces the certificates: connections that are made from now on use these, calls and topology streams under way
-  /// end on the ones they have. A client that was created without TLS begins to use it. Files are read inside the call.
+  /// Replaces the certificates: connections that are made from now on use these. Topology streams move to such ones
+  /// (`connecting`, then `connected`), calls under way end on the ones they have, and then those are dropped. A client
+  /// that was created without TLS begins to use it. Files are read inside the call.
   /// Error: `invalid_argument`, naming the field (nothing changes then), or `closed`.
   [[nodiscard]] NORIKV_EXPORT Result<void> set_tls(TlsOptions options);
 

@@ -24,13 +24,14 @@ enum class NodeHealth : std::uint8_t {
 
 [[nodiscard]] NORIKV_EXPORT std::string_view to_string(NodeHealth health) noexcept;
 
-/// One configured node.
+/// One node: of those that are configured (`ClientOptions::nodes`, `Client::set_nodes`), or found by way of
+/// `ClientOptions::address_translator`.
 struct NodeView {
-  std::string address;  ///< As it was configured; this is what names a node.
+  std::string address;  ///< As it was configured, or as the translator gave it; this is what names a node.
   std::string id;       ///< The node's own name, once it told; else empty.
   std::string role;     ///< As the server says it ("unknown", "follower", ...); never trusted for routing.
   NodeHealth health = NodeHealth::unknown;
-  std::uint64_t incarnation = 0;  ///< Counts this client's topology streams to the node; 0 before the first view.
+  std::uint64_t incarnation = 0;  ///< Counts this client's topology streams that sent a view; 0 before the first one.
   std::uint64_t epoch = 0;        ///< The server's number of its latest view. Comparable within one incarnation only.
   TimePoint last_view{};          ///< When the latest view arrived.
 };
@@ -55,8 +56,8 @@ struct ShardView {
 /// What this client knows about the cluster at one moment. Immutable; shared between threads. Snapshots share what did
 /// not change between them, so keeping many costs little.
 struct ClusterView {
-  std::uint64_t generation = 0;             ///< Grows by one with every change.
-  PersistentVector<NodeView, 1> nodes;      ///< In the order of `ClientOptions::nodes`.
+  std::uint64_t generation = 0;         ///< Grows by one with every change.
+  PersistentVector<NodeView, 1> nodes;  ///< Each once; in the order of `ClientOptions::nodes` until nodes come or go.
   PersistentVector<ShardView, 512> shards;  ///< Indexed by shard id; `ClientOptions::total_shards` of them.
 
   /// The leader of a shard, or null if none is known. Lives as long as the view.
@@ -108,7 +109,9 @@ enum class ConnectionState : std::uint8_t {
   connected,    ///< The node sent a view on a new stream.
   lost,         ///< The stream ended.
   backing_off,  ///< The next attempt waits for `retry_in`.
-  silent,       ///< The stream has not spoken for three seconds.
+  /// Nothing came for `ConnectionOptions::silence`. After a pause as for `backing_off` another stream is opened in its
+  /// place, again and again, and this stays the state until one speaks or ends.
+  silent,
 };
 
 [[nodiscard]] NORIKV_EXPORT std::string_view to_string(ConnectionState state) noexcept;
@@ -126,7 +129,7 @@ struct NORIKV_EXPORT ConnectionEvent {
 struct NORIKV_EXPORT LoadEvent {
   EventKind kind = EventKind::change;
   bool has_room = true;
-  std::size_t operations = 0;  ///< Operations that have been submitted and have not called back.
+  std::size_t operations = 0;  ///< Operations that count against `LimitOptions::operations`.
   std::size_t bytes = 0;       ///< Their keys and values.
 };
 

@@ -50,7 +50,7 @@ enum class ErrorCode : int {
 
 /// How far an operation had come when it ended.
 enum class Phase : std::uint8_t {
-  queued,           ///< Behind other operations: mailbox, or the write lane of its shard.
+  queued,  ///< Behind others: in the mailbox, the write lane of its shard, the updates of its key, or for a full node.
   awaiting_leader,  ///< Its shard had no known leader.
   backing_off,      ///< Between two attempts.
   sent,             ///< An attempt was on the wire.

@@ -188,14 +188,24 @@ class Observer {
   Observer& operator=(const Observer&) = delete;
   virtual ~Observer() = default;
 
-  // New methods are appended, with an empty body.
+  // New methods are appended, with an empty body. What is passed lives during the call. [loop thread]
+
+  /// Once, in the client's first turn, before anything else.
   virtual void on_client_start(const ClientStart&) {}
+  /// An operation came to the loop's thread. One that was refused before has no start.
   virtual void on_operation_start(const OperationStart&) {}
+  /// A request was handed to the transport.
   virtual void on_attempt_start(const AttemptStart&) {}
+  /// Once for each `on_attempt_start`.
   virtual void on_attempt_end(const AttemptEnd&) {}
+  /// After the `on_attempt_end` of an attempt that failed and is followed by another one, unless the operation ends
+  /// before.
   virtual void on_retry(const RetryPlan&) {}
+  /// Once for each operation, just before its callback.
   virtual void on_operation_end(const OperationEnd&) {}
+  /// After the callbacks of a turn.
   virtual void on_turn(const LoopTurn&) {}
+  /// Once, the last of all, before the close callbacks. A client whose loop is never run to its end has none.
   virtual void on_client_end(const ClientEnd&) {}
 };
 

@@ -87,7 +87,8 @@ struct RetryOptions {
 /// What this client holds at most, counted when an operation is submitted. Beyond a limit nothing is copied and the
 /// operation ends with `overloaded`; until the loop turns such a refusal costs its callback, about 200 bytes.
 struct LimitOptions {
-  std::size_t operations = 4096;         ///< Submitted and not called back.
+  /// Submitted and not called back, those aside that wait beyond the limit of their node (`queued_per_node`).
+  std::size_t operations = 4096;
   std::size_t bytes = 64 * 1024 * 1024;  ///< Their keys and values; also bounds one operation.
   /// Callbacks and events delivered in one loop turn; the rest follows in the next.
   std::size_t callbacks_per_turn = 256;
@@ -140,7 +141,8 @@ struct ConnectionOptions {
   bool use_http_proxy = false;
   /// Keep a topology stream open to every node. Without them leaders are found by asking alone.
   bool watch_topology = true;
-  /// A stream that has not spoken for this long is reported as silent.
+  /// A stream that has not spoken for this long is reported as silent, and another one is opened after a pause as in
+  /// `reconnect`. Positive.
   Duration silence = std::chrono::seconds{3};
   TransportKind transport = TransportKind::grpc;
 };

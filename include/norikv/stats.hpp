@@ -51,7 +51,8 @@ enum class BreakerState : std::uint8_t {
   return "unknown";
 }
 
-/// One node, as this client has used it since the node was named to it.
+/// One node, as this client has used it since the node was named to it. One that leaves and comes back goes on where it
+/// was, unless 64 others have left since.
 struct NodeStats {
   std::string node;  ///< Its address, as configured.
   NodeHealth health = NodeHealth::unknown;
@@ -83,7 +84,7 @@ struct Stats {
   std::uint64_t stream_reconnects = 0;       ///< Topology streams that were opened again.
   std::uint64_t write_collisions = 0;        ///< See WarningKind::write_collision.
   std::uint64_t lanes_settling = 0;          ///< Times a write lane was held longer because an outcome was unknown.
-  std::size_t operations = 0;                ///< Now: submitted and not called back.
+  std::size_t operations = 0;                ///< Now: those that count against `LimitOptions::operations`.
   std::size_t bytes = 0;                     ///< Now: their keys and values.
   LatencyHistogram reads;                    ///< From submit to the end, successful reads.
   LatencyHistogram writes;                   ///< From submit to the end, successful writes.

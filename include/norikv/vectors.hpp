@@ -153,34 +153,34 @@ using VectorGetCallback = UniqueFunction<void(Result<std::optional<std::vector<f
 /// (`WriteOptions`; they wait for each other, but not for those of keys). Searches and gets wait for none.
 class Vectors {
  public:
-  /// Makes the index of a namespace.
+  /// Makes the index of a namespace. Result: the server's flag.
   NORIKV_EXPORT Operation create_index(std::string_view name, VectorIndex index, VectorWriteOptions options,
                                        IndexCreatedCallback callback) const;
   NORIKV_EXPORT Operation create_index(std::string_view name, VectorIndex index, IndexCreatedCallback callback) const;
 
-  /// Drops the index of a namespace with all its vectors.
+  /// Drops the index of a namespace with all its vectors. Result: the server's flag.
   NORIKV_EXPORT Operation drop_index(std::string_view name, VectorWriteOptions options,
                                      IndexDroppedCallback callback) const;
   NORIKV_EXPORT Operation drop_index(std::string_view name, IndexDroppedCallback callback) const;
 
-  /// Stores a vector under an id, in place of one that is there.
+  /// Stores a vector under an id, in place of one that is there. Result: the version, and the server's flag.
   NORIKV_EXPORT Operation insert(std::string_view name, std::string_view id, std::span<const float> vector,
                                  VectorWriteOptions options, VectorInsertedCallback callback) const;
   NORIKV_EXPORT Operation insert(std::string_view name, std::string_view id, std::span<const float> vector,
                                  VectorInsertedCallback callback) const;
 
-  /// Removes the vector of an id.
+  /// Removes the vector of an id. Result: the version, and the server's flag.
   NORIKV_EXPORT Operation remove(std::string_view name, std::string_view id, VectorWriteOptions options,
                                  VectorRemovedCallback callback) const;
   NORIKV_EXPORT Operation remove(std::string_view name, std::string_view id, VectorRemovedCallback callback) const;
 
-  /// Finds the `k` vectors that are nearest to `query`; `k` is positive.
+  /// Finds the `k` vectors that are nearest to `query`; `k` is positive. Result: those that were found, maybe none.
   NORIKV_EXPORT Operation search(std::string_view name, std::span<const float> query, std::uint32_t k,
                                  VectorSearchOptions options, VectorSearchCallback callback) const;
   NORIKV_EXPORT Operation search(std::string_view name, std::span<const float> query, std::uint32_t k,
                                  VectorSearchCallback callback) const;
 
-  /// Reads the vector of an id. An id that is not there is a success without a vector.
+  /// Reads the vector of an id. Result: the vector; none, which is a success too, if the id is not there.
   NORIKV_EXPORT Operation get(std::string_view name, std::string_view id, VectorGetOptions options,
                               VectorGetCallback callback) const;
   NORIKV_EXPORT Operation get(std::string_view name, std::string_view id, VectorGetCallback callback) const;

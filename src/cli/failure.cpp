@@ -39,8 +39,8 @@ bool all_attempts(const Error& error, ErrorCode outcome) {
 
 bool failed_to_connect(const Attempt& attempt) { return attempt.outcome == ErrorCode::unavailable; }
 
-/// Whether no attempt that ended came further than to a connection that could not be made. What was still under way when
-/// the time was over says nothing.
+/// Whether no attempt that ended came further than to a connection that could not be made. What was still under way
+/// when the time was over says nothing.
 bool never_connected(const Error& error) {
   return !error.maybe_applied && std::any_of(error.attempts.begin(), error.attempts.end(), failed_to_connect) &&
          std::all_of(error.attempts.begin(), error.attempts.end(), [](const Attempt& attempt) {

@@ -130,9 +130,11 @@ class Cluster {
 
   /// Ends a node as if its process was killed: connections break, the port is closed. Profile norikv: what it stored
   /// stays, its put versions start again at 1, times to live are forgotten. Profile replicated: its shards elect new
-  /// leaders after `election`.
+  /// leaders after `election`. Blocks until the port is closed and nothing of the node runs any more; a node that is
+  /// stopped, or not there, is left as it is.
   NORIKV_EXPORT void stop(std::uint32_t node);
-  /// Starts a stopped node again on its port. False if the port is taken.
+  /// Starts a stopped node again on its port, with the certificates and tokens of now. It accepts connections when this
+  /// returns. True if it was running, too; false if the port is taken or there is no such node.
   NORIKV_EXPORT bool restart(std::uint32_t node);
   /// The node accepts connections and requests, and stays silent until `thaw`: held requests are carried out then,
   /// unless the client has given them up meanwhile. Profile replicated: after `election` others lead its shards, and it

@@ -12,7 +12,8 @@ struct uv_loop_s;
 
 namespace norikv::testing {
 
-/// A uv loop for tests: runs until a condition holds or a limit is reached, and tells which handles leaked.
+/// A uv loop for tests: runs until a condition holds or a limit is reached, and tells which handles leaked. [one
+/// thread] All methods, the destructor included, are called on one thread, which thereby is the loop's.
 class LoopRunner {
  public:
   NORIKV_EXPORT LoopRunner();

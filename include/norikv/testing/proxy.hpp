@@ -14,7 +14,8 @@ namespace norikv::testing {
 
 /// How a connection ends.
 enum class Ending : std::uint8_t {
-  fin,  ///< In order: what was sent before arrives.
+  fin,  ///< In order: what was passed on before arrives. What the proxy still held (`delay`, `throttle`, `hold`) does
+        ///< not.
   rst,  ///< Reset.
 };
 
