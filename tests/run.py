@@ -156,7 +156,7 @@ def run_suite(test, build, logs, timeout_factor):
     catch = not should_fail and is_catch(command, build)
     if catch:
         command += ["-r", "xml", "-o", str(report)]
-    environment = os.environ | test["env"] | {"NORIKV_TEST_REPORT": str(report)}
+    environment = os.environ | test["env"] | {"NORIKV_TEST_REPORT": str(report), "NORIKV_TEST_TIMEOUT_FACTOR": str(timeout_factor)}
     timeout = test["timeout"] * timeout_factor or None
     start = time.monotonic()
     code = run(command, test["workdir"] or build, environment, log, timeout)  # as `meson test` does

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "simulation/world.hpp"
+#include "support/patience.hpp"
 
 // The simulation of a client that is broken on purpose: how many seeds it takes until somebody notices.
 namespace norikv::simulation {
@@ -35,8 +36,8 @@ constexpr Mutation mutations[] = {
 #include "core/mutations.inc"
 };
 
-// Long enough for any number of seeds, on a machine that is busy too.
-constexpr unsigned longest_seconds = 300;
+// Long enough for any number of seeds, on a machine that is busy too; times the patience of the run.
+constexpr double longest_seconds = 300;
 
 struct Arguments {
   std::uint64_t seeds = 2000;
@@ -76,7 +77,7 @@ struct Caught {
 
 void run_seeds(int mutation, std::uint64_t seeds, int report) {
   active_mutation = mutation;
-  alarm(longest_seconds);
+  alarm(static_cast<unsigned>(longest_seconds * norikv::test::patience()));
   for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
     const Report result = run_seed(seed);
     if (!result.violation) continue;

@@ -9,6 +9,7 @@
 #include <uv.h>
 
 #include "support/catch.hpp"
+#include "support/patience.hpp"
 
 namespace norikv::test {
 
@@ -33,9 +34,13 @@ class LoopFixture {
   [[nodiscard]] uv_loop_t* loop() noexcept { return loop_.get(); }
 
   /// Turns the loop until `condition` holds; false if `limit` came first. Keeps turning while nothing holds the loop,
-  /// and looks at the condition once a millisecond, so it may also wait for another thread.
+  /// and looks at the condition once a millisecond, so it may also wait for another thread. A limit of seconds is one
+  /// against hanging, and gets longer by `patience()`.
   [[nodiscard]] bool run_until(const std::function<bool()>& condition,
                                std::chrono::nanoseconds limit = std::chrono::seconds{10}) {
+    using Limit = std::chrono::duration<double, std::nano>;
+    if (limit >= std::chrono::seconds{5})
+      limit = std::chrono::duration_cast<std::chrono::nanoseconds>(Limit{limit} * patience());
     const auto end = std::chrono::steady_clock::now() + limit;
     uv_timer_start(
         &ticker_, [](uv_timer_t*) {}, 1, 1);

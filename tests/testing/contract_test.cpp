@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "support/catch.hpp"
+#include "support/lateness.hpp"
 #include "testing/cluster_stub.hpp"
 
 using namespace cluster_tests;
@@ -28,16 +29,22 @@ TEST_CASE("With commit delay a warm shard's Put takes 50 to 160 ms and a Get doe
   config.commit_delay = true;
   Fixture on(config);
   const std::string key = on.key_of(0);
+  const norikv::test::Lateness lateness;
   for (int i = 0; i < 4; ++i) {
     const auto start = Clock::now();
     REQUIRE(on.node().put(key, "v").ok());
     const auto taken = Clock::now() - start;
     CHECK(taken >= 50ms);
-    CHECK(taken < 155ms + 100ms);  // On a busy machine.
+    CHECK(taken < 155ms + 100ms + 10 * lateness.worst());  // On a busy machine.
   }
-  const auto start = Clock::now();
-  CHECK(on.node().get(key).ok());
-  CHECK(Clock::now() - start < 50ms);
+  // If a Get waited, the fastest of many would too.
+  auto fastest = std::chrono::nanoseconds{1h};
+  for (int i = 0; i < 10; ++i) {
+    const auto start = Clock::now();
+    CHECK(on.node().get(key).ok());
+    fastest = std::min<std::chrono::nanoseconds>(fastest, Clock::now() - start);
+  }
+  CHECK(fastest < 50ms);
 }
 
 TEST_CASE("The SDKs' consistency names are refused by name") {
@@ -247,12 +254,13 @@ TEST_CASE("WatchCluster sends a view at once and then one per interval, each wit
   config.view_interval = 50ms;
   Fixture on(config);
   Watch watch(on.node());
+  const norikv::test::Lateness lateness;
   const std::uint64_t first = watch.next().value().epoch();
   const auto start = Clock::now();
   for (std::uint64_t i = 1; i <= 5; ++i) CHECK(watch.next().value().epoch() == first + i);
   const auto taken = Clock::now() - start;  // Real time: the cadence is what is tested.
   CHECK(taken > 150ms);
-  CHECK(taken < 1s);
+  CHECK(taken < 1s + 10 * lateness.worst());
 }
 
 TEST_CASE("A view names the node by its address, with role unknown, and its touched shards") {
