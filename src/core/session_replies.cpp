@@ -269,7 +269,8 @@ void Session::carry_out(RequestOp& op, const CallRecord& call, const RequestOp::
     case RequestOp::Decision::Kind::route:
       return route(op, now);
     case RequestOp::Decision::Kind::repeat:
-      return send(op, call.node, now);
+      // The node may have been removed while it was asked.
+      return cluster_.present(call.node) ? send(op, call.node, now) : route(op, now);
     case RequestOp::Decision::Kind::wait:
       return wait_until(op, decision.until, now);
     case RequestOp::Decision::Kind::finish:

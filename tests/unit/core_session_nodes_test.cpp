@@ -424,6 +424,17 @@ TEST_CASE("What waits at a node goes to the one that replaces it") {
   CHECK(waiting.succeeded());
 }
 
+TEST_CASE("A level is not asked for again of a node that was removed meanwhile") {
+  Script script{nodes(2)};
+  lead(script, 4, 0);
+  const auto get = script.get(4);
+  const auto asked = script.expect(a_get, 0);
+  script.session().set_nodes({address_of(1)}, script.now());
+  script.answer(asked, status(3, "Unknown consistency level: "));
+  script.answer(script.expect(a_get, 1), missing());
+  CHECK(get.succeeded());
+}
+
 TEST_CASE("Ten thousand nodes that come and go leave no more behind than a few") {
   core::Session session{watched_nodes(1), 1};
   TimePoint now{1h};
