@@ -22,6 +22,7 @@ void Chaos::start() {
     some_host().network().end_stream(some_node(), dice_.chance(0.7) ? 0 : dice_.chance(0.5) ? 14 : 12);
   });
   every(faults.stale_view, [this] { some_host().network().show_stale_view(some_node()); });
+  every(faults.renaming, [this] { rename(); });
   every(faults.stall, [this] { some_host().oversleep(dice_.up_to(dice_.chance(0.2) ? 3s : 200ms)); });
 }
 
@@ -67,8 +68,21 @@ void Chaos::cut_link() {
   agenda_.after(dice_.up_to(2s), [&host, node] { host.network().heal(node); });
 }
 
+// Any nodes, at least one.
+void Chaos::rename() {
+  const std::size_t certain = some_node();
+  std::vector<std::size_t> nodes;
+  for (std::size_t node = 0; node < scenario_.cluster.nodes; ++node) {
+    if (node == certain || dice_.chance(0.5)) nodes.push_back(node);
+  }
+  some_host().set_nodes(nodes);
+}
+
 void Chaos::end() {
   over_ = true;
+  std::vector<std::size_t> all;
+  for (std::size_t node = 0; node < scenario_.cluster.nodes; ++node) all.push_back(node);
+  for (const std::unique_ptr<Host>& host : hosts_) host->set_nodes(all);
   servers_.behave();
   for (std::size_t node = 0; node < scenario_.cluster.nodes; ++node) heal_node(node);
   for (const std::unique_ptr<Host>& host : hosts_) {

@@ -22,6 +22,7 @@ class Chaos {
   void break_node();
   void heal_node(std::size_t node);
   void cut_link();
+  void rename();
   void news();
   [[nodiscard]] std::size_t some_node() { return dice_.below(scenario_.cluster.nodes); }
   [[nodiscard]] Host& some_host() { return *hosts_[dice_.below(hosts_.size())]; }

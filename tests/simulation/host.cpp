@@ -51,6 +51,7 @@ void Host::on_view(core::WatchId id, wire::View view) {
       if (session_.cluster() != before) judge_.fail("incarnation", "a stream that was given up has still a say");
       return;
     }
+    if (find_node(*before, streams_.at(id)) == nullptr) return;  // it was removed meanwhile
     judge_.view_shown(streams_.at(id), !std::exchange(spoken_[id], true), view, *before, *session_.cluster());
   });
 }
@@ -82,6 +83,9 @@ void Host::input(const std::function<void()>& change) {
     OperationRecord* operation = nullptr;
     if (const auto* call = std::get_if<core::Call>(&action))
       operation = judge_.started(*call, node_of(call->address), *before, *session_.cluster());
+    if (const auto* watch = std::get_if<core::StartWatch>(&action))
+      judge_.watches(node_of(watch->address), *session_.cluster());
+    if (const auto* retain = std::get_if<core::Retain>(&action)) judge_.retains(retain->addresses, *session_.cluster());
     if (const auto* given_up = std::get_if<core::CancelCall>(&action)) judge_.given_up(given_up->id);
     if (const auto* replaced = std::get_if<core::CancelWatch>(&action)) replaced_.insert(replaced->id);
     actions_.push_back({std::move(action), operation});
@@ -94,7 +98,8 @@ void Host::trace_beliefs(const ClusterView& before, const ClusterView& after) {
   for (std::uint32_t shard = 0; shard < after.shards.size(); ++shard) {
     const ShardView& is = after.shards[shard];
     if (is.leader == before.shards[shard].leader && is.source == before.shards[shard].source) continue;
-    trace_("client {}: believes that node {} leads shard {} ({})", index_, is.leader, shard, to_string(is.source));
+    trace_("client {}: believes that node {} leads shard {} ({})", index_, believed_leader(after, shard), shard,
+           to_string(is.source));
   }
 }
 
@@ -129,10 +134,9 @@ void Host::turn() {
 }
 
 std::size_t Host::node_of(const std::string& address) const {
-  const std::vector<std::string>& nodes = scenario_.options.nodes;
-  const auto found = std::find(nodes.begin(), nodes.end(), address);
-  if (found == nodes.end()) judge_.fail("address", "a request goes to " + address);
-  return static_cast<std::size_t>(found - nodes.begin());
+  const std::optional<std::size_t> node = node_of_address(address);
+  if (!node || *node >= scenario_.cluster.nodes) judge_.fail("address", "a request goes to " + address);
+  return *node;
 }
 
 void Host::carry_out() {
@@ -147,6 +151,8 @@ void Host::carry_out() {
       const std::size_t node = node_of(watch->address);
       streams_[watch->id] = node;
       network_.watch(watch->id, node);
+    } else if (auto* retain = std::get_if<core::Retain>(&started.action)) {
+      admission_.set_nodes(retain->addresses.size());
     } else if (auto* given_up = std::get_if<core::CancelCall>(&started.action)) {
       network_.cancel(given_up->id);
     } else if (auto* ended = std::get_if<core::CancelWatch>(&started.action)) {

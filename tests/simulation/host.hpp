@@ -54,6 +54,7 @@ class Host final : private NetworkSink {
   void drain();
   void wait_ready(Need need, Duration timeout);
   void subscribe();
+  void set_nodes(const std::vector<std::size_t>& nodes);
   void close(Duration grace);
   /// The loop does not turn for so long.
   void oversleep(Duration time);

@@ -237,6 +237,18 @@ void Host::subscribe() {
   });
 }
 
+void Host::set_nodes(const std::vector<std::size_t>& nodes) {
+  if (closing_) return;
+  std::vector<std::string> addresses;
+  for (const std::size_t node : nodes) addresses.push_back(address_of_node(node));
+  enter([this, nodes, addresses] {
+    if (closing_) return;
+    trace_("client {}: has {} nodes from now on, the first is {}", index_, addresses.size(), addresses.front());
+    judge_.named(nodes);
+    session_.set_nodes(addresses, agenda_.now());
+  });
+}
+
 void Host::close(Duration grace) {
   trace_("client {}: is closed", index_);
   closing_ = true;

@@ -44,6 +44,18 @@ void Judge::topology(const TopologyEvent& event) {
   if (generation_ && event.before->generation != *generation_)
     fail("topology-chain", "an event does not begin where the last one ended");
   generation_ = event.after->generation;
+  const auto differ = [](const ClusterView& there, const ClusterView& not_there) {
+    std::set<std::string> addresses;
+    for (const NodeView& node : there.nodes) addresses.insert(node.address);
+    for (const NodeView& node : not_there.nodes) addresses.erase(node.address);
+    return addresses;
+  };
+  const auto told = [](const std::vector<std::string>& addresses) {
+    return std::set<std::string>(addresses.begin(), addresses.end());
+  };
+  if (told(event.nodes_added) != differ(*event.after, *event.before) ||
+      told(event.nodes_removed) != differ(*event.before, *event.after))
+    fail("topology-chain", "an event does not tell which nodes came and went");
   for (const LeaderChange& change : event.leaders_changed) {
     std::string& leader = leaders_[change.shard];
     const std::string shard = "shard " + std::to_string(change.shard);
@@ -85,8 +97,9 @@ bool Judge::claimed_elsewhere(std::size_t node, std::uint32_t shard) const {
 
 void Judge::view_shown(std::size_t node, bool first_of_stream, const wire::View& view, const ClusterView& before,
                        const ClusterView& after) {
-  const NodeView& was = before.nodes[node];
-  const NodeView& is = after.nodes[node];
+  if (find_node(after, node) == nullptr) return;  // it told of others, and went with what told of it
+  const NodeView& was = *find_node(before, node);
+  const NodeView& is = *find_node(after, node);
   const bool older = !first_of_stream && view.epoch < was.epoch;
   const std::uint64_t expected = older ? was.epoch : view.epoch;
   if (is.epoch != expected) {
@@ -102,17 +115,52 @@ void Judge::view_shown(std::size_t node, bool first_of_stream, const wire::View&
   // What the node itself had claimed on a stream that ended, and does not claim again, is void.
   for (std::uint32_t shard = 0; shard < before.shards.size(); ++shard) {
     const ShardView& believed = before.shards[shard];
-    if (believed.leader != static_cast<std::int32_t>(node) || believed.source != LeaderSource::view) continue;
+    const auto index = static_cast<std::int32_t>(node);
+    if (believed_leader(before, shard) != index || believed.source != LeaderSource::view) continue;
     const auto listed = std::find_if(view.shards.begin(), view.shards.end(),
                                      [shard](const wire::Shard& each) { return each.id == shard; });
     const bool claimed =
         listed != view.shards.end() && std::any_of(listed->replicas.begin(), listed->replicas.end(),
                                                    [](const wire::Replica& replica) { return replica.leader; });
-    if (!claimed && !claimed_elsewhere(node, shard) && after.shards[shard].leader == believed.leader) {
+    if (!claimed && !claimed_elsewhere(node, shard) && believed_leader(after, shard) == index) {
       fail("incarnation", "shard " + std::to_string(shard) + " is still believed to be led by " + is.address +
                               ", on the word of a stream that ended");
     }
   }
+}
+
+// Those that a user names are there, those that one of these tells and the client can dial, and no others.
+void Judge::check_members(const ClusterView& view) const {
+  std::set<std::size_t> expected = named_;
+  std::set<std::size_t> present;
+  for (const NodeView& node : view.nodes) {
+    const std::size_t teller = node_of_address(node.address).value();
+    present.insert(teller);
+    const auto told = last_views_.find(teller);
+    if (told == last_views_.end()) continue;
+    for (std::size_t other = 0; other < scenario_.cluster.nodes; ++other) {
+      const std::string id = testing::node_id(static_cast<testing::NodeIndex>(other));
+      const auto is_it = [&](const wire::Node& each) { return each.id == id; };
+      const bool tells = std::any_of(told->second.nodes.begin(), told->second.nodes.end(), is_it);
+      if (other != teller && tells && (scenario_.translated >> other) % 2 == 1) expected.insert(other);
+    }
+  }
+  if (present == expected) return;
+  fail("members", std::to_string(present.size()) + " nodes are there, and it should be " +
+                      std::to_string(expected.size()) + ", or others");
+}
+
+void Judge::watches(std::size_t node, const ClusterView& view) const {
+  if (find_node(view, node) == nullptr)
+    fail("absent-node", "a stream is opened to " + address_of_node(node) + ", which was removed");
+}
+
+void Judge::retains(std::vector<std::string> addresses, const ClusterView& view) const {
+  std::vector<std::string> present;
+  for (const NodeView& node : view.nodes) present.push_back(node.address);
+  std::sort(present.begin(), present.end());
+  std::sort(addresses.begin(), addresses.end());
+  if (addresses != present) fail("members", "connections are kept to other nodes than those that are there");
 }
 
 void Judge::warning(const WarningEvent& event) {
@@ -138,6 +186,7 @@ void Judge::at_end() {
   }
   check_collisions();
   check_looked_in_time();
+  check_retry_budget();
 }
 
 }  // namespace norikv::simulation

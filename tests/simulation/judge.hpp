@@ -2,6 +2,7 @@
 
 #include <deque>
 #include <map>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -21,7 +22,9 @@ namespace norikv::simulation {
 class Judge {
  public:
   Judge(const Scenario& scenario, Agenda& agenda, std::size_t client)
-      : scenario_(scenario), agenda_(agenda), client_(client) {}
+      : scenario_(scenario), agenda_(agenda), client_(client) {
+    for (const std::string& node : scenario.options.nodes) named_.insert(node_of_address(node).value());
+  }
 
   // Users.
   OperationRecord& submitted(OperationRecord record);
@@ -30,6 +33,8 @@ class Judge {
   /// An update's function is asked, and what it said.
   void asked(OperationRecord& operation, const std::optional<Entry>& found) const;
   void decided(OperationRecord& operation, std::optional<Value> stored);
+  /// The nodes that a user names from now on.
+  void named(const std::vector<std::size_t>& nodes) { named_ = std::set(nodes.begin(), nodes.end()); }
   void closing(TimePoint at) { closes_at_ = closes_at_ ? std::min(*closes_at_, at) : at; }
 
   // The wire. `started` returns the operation that the call belongs to; none for a probe of the client's own.
@@ -40,6 +45,9 @@ class Judge {
   /// What the client believed before and after an input. A search is over when its leader is known, and what changes
   /// is counted, so that users are told.
   void believes(const ClusterView& before, const ClusterView& after);
+  /// A topology stream is opened, and connections are kept.
+  void watches(std::size_t node, const ClusterView& view) const;
+  void retains(std::vector<std::string> addresses, const ClusterView& view) const;
   /// Where the server notes what becomes of a write; none for reads.
   [[nodiscard]] std::shared_ptr<testing::WriteFate> fate_of(core::CallId call) const;
   void replied(const core::Reply& reply);
@@ -83,6 +91,7 @@ class Judge {
     /// A leader that is only hinted at is tried by the search and by those who got the hint.
     [[nodiscard]] bool known() const { return (before >= 0 || after >= 0) && source != LeaderSource::hint; }
   };
+  [[nodiscard]] static Belief belief_of(const ClusterView& before, const ClusterView& after, std::uint32_t shard);
   OperationRecord* owner_of(const core::Call& call, const ServerRequest& request);
   void check_budget(const OperationRecord& operation, const core::Call& call) const;
   void check_repeat(const OperationRecord& operation, std::size_t node) const;
@@ -95,6 +104,7 @@ class Judge {
   void check_hops(const OperationRecord& operation, wire::Method method, std::size_t node, const Belief& belief) const;
   void check_single_search(std::uint32_t shard) const;
   void check_moved() const;
+  void check_members(const ClusterView& view) const;
   [[nodiscard]] bool repeats_where_it_was(const OperationRecord& operation, std::size_t node) const;
   [[nodiscard]] bool follows_hint(const OperationRecord& operation, std::size_t node) const;
   [[nodiscard]] bool needs_leader(const OperationRecord& operation) const;
@@ -122,6 +132,7 @@ class Judge {
   void check_patience(const OperationRecord& operation) const;
   void check_truth(const OperationRecord& operation) const;
   void check_collisions() const;
+  void check_retry_budget() const;
   [[nodiscard]] bool claimed_elsewhere(std::size_t node, std::uint32_t shard) const;
 
   const Scenario& scenario_;
@@ -145,6 +156,14 @@ class Judge {
   std::optional<std::uint64_t> generation_;
   std::map<std::size_t, wire::View> last_views_;  // by node
   std::vector<WarningEvent> collisions_;
+  std::set<std::size_t> named_;
+  // A retry that has to wait takes from the retry budget, each success gives back.
+  struct BudgetStep {
+    TimePoint at{};
+    const OperationRecord* retried = nullptr;  // none: a success
+    std::uint64_t answered = 0;
+  };
+  std::vector<BudgetStep> budget_steps_;
   std::optional<TimePoint> closes_at_;
 };
 

@@ -126,7 +126,7 @@ void Judge::check_maybe_applied(const OperationRecord& operation) const {
 // What can be repeated is repeated as long as its time allows.
 void Judge::check_patience(const OperationRecord& operation) const {
   if (operation.cancelled || closes_at_ || !ended_by_attempt(operation)) return;
-  if (operation.error->code == ErrorCode::overloaded) return;
+  if (operation.error->code == ErrorCode::overloaded || judged_by_client(operation)) return;
   const AttemptRecord& last_attempt = last_answered(operation);
   const Meaning& last = last_attempt.meaning;
   const RetryOptions& retry = scenario_.options.retry;
@@ -221,6 +221,28 @@ void Judge::check_collisions() const {
       return warning.operations[0] == id || warning.operations[1] == id;
     });
     if (noticeable && !noticed) fail("collisions", lost, "it was lost, which could be seen, and nobody was warned");
+  }
+}
+
+// The token bucket of all retries, once more: a retry takes its place in it when its pause begins, and does not go
+// before it is its turn, or half of its time is over.
+void Judge::check_retry_budget() const {
+  const RetryBudget& options = scenario_.options.retry.budget;
+  if (options.per_second == 0) return;
+  const Duration interval = Duration{std::chrono::seconds{1}} / options.per_second;
+  TimePoint full_at{};
+  for (const BudgetStep& step : budget_steps_) {
+    if (step.retried == nullptr) {
+      if (full_at > step.at) full_at -= interval;
+      continue;
+    }
+    const OperationRecord& operation = *step.retried;
+    const auto next =
+        std::ranges::find_if(operation.attempts, [&](const auto& each) { return each.sent > step.answered; });
+    if (next == operation.attempts.end()) continue;  // it ended instead
+    full_at = std::max(full_at, step.at) + interval;
+    const TimePoint turn = std::min(full_at - interval * options.burst, step.at + (operation.deadline - step.at) / 2);
+    if (next->started < turn) fail("retry-budget", operation, "it is tried again before the budget allows it");
   }
 }
 

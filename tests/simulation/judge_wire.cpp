@@ -41,6 +41,8 @@ OperationRecord* Judge::started(const core::Call& call, std::size_t node, const 
   OnWire& entry = place->second;
   entry.method = call.method;
   entry.node = node;
+  if (find_node(after, node) == nullptr)
+    fail("absent-node", "a request goes to " + address_of_node(node) + ", which was removed");
   if (call.deadline <= agenda_.now()) fail("budget", "a request starts with a spent budget");
   // Those that were given up and have not come home count too.
   const auto to_node =
@@ -54,8 +56,7 @@ OperationRecord* Judge::started(const core::Call& call, std::size_t node, const 
   if (owner == nullptr) {
     if (call.method != wire::Method::get) fail("foreign-request", "a request that no user asked for");
     entry.shard = shard_of(request->write.key, scenario_.options.total_shards);
-    const ShardView& believed = after.shards[entry.shard];
-    entry.searches = !Belief{before.shards[entry.shard].leader, believed.leader, believed.source}.known();
+    entry.searches = !belief_of(before, after, entry.shard).known();
     if (entry.searches) check_single_search(entry.shard);
     return nullptr;
   }
@@ -66,8 +67,7 @@ OperationRecord* Judge::started(const core::Call& call, std::size_t node, const 
   entry.attempt = operation.attempts.size();
   if (!operation.attempts.empty() && operation.attempts.back().is_write() != writes)
     operation.step = operation.attempts.size();
-  const Belief belief{before.shards[operation.shard].leader, after.shards[operation.shard].leader,
-                      after.shards[operation.shard].source};
+  const Belief belief = belief_of(before, after, operation.shard);
   check_budget(operation, call);
   check_repeat(operation, node);
   if (writes) check_settled(operation);
@@ -92,6 +92,7 @@ OperationRecord* Judge::started(const core::Call& call, std::size_t node, const 
   attempt.started = agenda_.now();
   attempt.sent = agenda_.stamp();
   attempt.searches = needs_leader(operation) && !belief.known();
+  attempt.at_leader = belief.known() && belief.after == static_cast<std::int32_t>(node);
   if (writes) {
     if (call.method == wire::Method::put) attempt.value = value_of(request->write.value);
     attempt.fate = std::make_shared<testing::WriteFate>();
@@ -113,6 +114,10 @@ OperationRecord* Judge::owner_of(const core::Call& call, const ServerRequest& re
   return update == by_value_.end() ? nullptr : update->second;
 }
 
+Judge::Belief Judge::belief_of(const ClusterView& before, const ClusterView& after, std::uint32_t shard) {
+  return {believed_leader(before, shard), believed_leader(after, shard), after.shards[shard].source};
+}
+
 void Judge::given_up(core::CallId call) {
   const auto found = on_wire_.find(call);
   if (found == on_wire_.end()) fail("call-number", "a call that is not on the wire is given up");
@@ -126,13 +131,15 @@ void Judge::believes(const ClusterView& before, const ClusterView& view) {
     if (before.shards[shard].leader != view.shards[shard].leader)
       fail("topology-chain", "the leader of shard " + std::to_string(shard) + " changed without a new generation");
   }
+  std::erase_if(last_views_, [&](const auto& told) { return find_node(view, told.first) == nullptr; });
+  if (!closes_at_) check_members(view);
   for (auto& [id, entry] : on_wire_) {
-    const ShardView& shard = view.shards[entry.shard];
-    if (Belief{shard.leader, shard.leader, shard.source}.known()) entry.searches = false;
-    const bool elsewhere = shard.leader >= 0 && shard.leader != static_cast<std::int32_t>(entry.node);
+    if (belief_of(view, view, entry.shard).known()) entry.searches = false;
+    const std::int32_t leader = believed_leader(view, entry.shard);
+    const bool elsewhere = leader >= 0 && leader != static_cast<std::int32_t>(entry.node);
     if (!elsewhere)
       entry.moved.reset();
-    else if (before.shards[entry.shard].leader != shard.leader)
+    else if (believed_leader(before, entry.shard) != leader)
       entry.moved = agenda_.now();
   }
 }
@@ -160,12 +167,20 @@ void Judge::replied(const core::Reply& reply) {
   const auto found = on_wire_.find(reply.id);
   const OnWire entry = found->second;
   on_wire_.erase(found);
+  if (meaning_of(reply, entry.method).success()) budget_steps_.push_back({agenda_.now(), nullptr, 0});
   if (entry.operation == nullptr) return;
   AttemptRecord& attempt = entry.operation->attempts[entry.attempt];
   attempt.ended = agenda_.now();
   attempt.answered = agenda_.stamp();
   attempt.meaning = meaning_of(reply, entry.method);
   if (attempt.meaning.success()) keep_result(attempt, reply);
+  // A failure that is surely followed by a pause: nobody looks for the leader, and no other request is on its way.
+  const Class kind = attempt.meaning.kind;
+  const bool alone =
+      std::ranges::all_of(entry.operation->attempts, [](const auto& each) { return each.ended.has_value(); });
+  if (alone && attempt.at_leader && !attempt.given_up &&
+      (kind == Class::ambiguous || kind == Class::throttled || kind == Class::not_processed))
+    budget_steps_.push_back({agenda_.now(), entry.operation, attempt.answered});
   // What goes on alone from here on may still be answered in time.
   for (auto& [id, beside] : on_wire_) {
     if (beside.operation == entry.operation && beside.moved) beside.moved = agenda_.now();

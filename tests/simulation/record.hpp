@@ -30,8 +30,9 @@ struct AttemptRecord {
   std::optional<TimePoint> ended;  ///< When the client was told.
   std::uint64_t answered = 0;      ///< The answer's place.
   Meaning meaning;
-  bool given_up = false;  ///< The client cancelled it.
-  bool searches = false;  ///< It asked for a leader that the client did not know.
+  bool given_up = false;   ///< The client cancelled it.
+  bool searches = false;   ///< It asked for a leader that the client did not know.
+  bool at_leader = false;  ///< It asked the leader that the client knew.
   std::shared_ptr<testing::WriteFate> fate;
   Value value = missing;           ///< What a get brought, or a put wrote ...
   std::optional<Version> version;  ///< ... and its version.

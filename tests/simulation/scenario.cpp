@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "testing/cluster_model.hpp"
 #include "util/text.hpp"
 
 namespace norikv::simulation {
@@ -91,6 +92,7 @@ void draw_faults(Scenario& scenario, Dice& dice) {
     // What held writes up lets them go together, and no spacing helps.
     faults.outage = faults.partition = Duration{0};
   }
+  if (scenario.cluster.nodes > 1 && dice.chance(0.25)) faults.renaming = 100ms + dice.up_to(1s);
   if (dice.chance(0.3)) faults.stall = 500ms + dice.up_to(3s);
 }
 
@@ -109,6 +111,17 @@ void draw_client(Scenario& scenario, Dice& dice) {
   ClientOptions& options = scenario.options;
   for (std::size_t node = 0; node < scenario.cluster.nodes; ++node) options.nodes.push_back(address_of_node(node));
   options.total_shards = scenario.cluster.total_shards;
+  if (scenario.cluster.nodes > 1 && dice.chance(0.3)) {
+    scenario.translated = static_cast<std::uint32_t>(dice.below(1u << scenario.cluster.nodes));
+    options.address_translator = [translated = scenario.translated](std::string_view id,
+                                                                    std::string_view) -> std::optional<std::string> {
+      for (std::size_t node = 0; node < 8; ++node) {
+        if (id == testing::node_id(static_cast<testing::NodeIndex>(node)) && (translated >> node) % 2 == 1)
+          return address_of_node(node);
+      }
+      return std::nullopt;
+    };
+  }
   options.connection.watch_topology = dice.chance(0.8);
   if (dice.chance(0.3)) options.retry.attempt_timeout = std::chrono::milliseconds{dice.between(100, 2000)};
   if (dice.chance(0.3)) options.retry.hedge_after = std::chrono::milliseconds{dice.between(5, 100)};
@@ -136,6 +149,27 @@ Duration Dice::pause(Duration mean) {
 }
 
 std::string address_of_node(std::size_t node) { return "127.0.0.1:" + std::to_string(first_port + node); }
+
+std::optional<std::size_t> node_of_address(std::string_view address) {
+  for (std::size_t node = 0; node < 8; ++node) {
+    if (address_of_node(node) == address) return node;
+  }
+  return std::nullopt;
+}
+
+std::int32_t believed_leader(const ClusterView& view, std::uint32_t shard) {
+  const NodeView* const leader = view.leader_of(shard);
+  if (leader == nullptr) return -1;
+  return static_cast<std::int32_t>(node_of_address(leader->address).value());
+}
+
+const NodeView* find_node(const ClusterView& view, std::size_t node) {
+  const std::string address = address_of_node(node);
+  for (const NodeView& each : view.nodes) {
+    if (each.address == address) return &each;
+  }
+  return nullptr;
+}
 
 bool Scenario::writes_are_safe() const {
   return cluster.profile == Profile::replicated || options.writes.in_flight_per_shard == 1 ||

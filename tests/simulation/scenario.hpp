@@ -2,8 +2,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
+#include <norikv/cluster.hpp>
 #include <norikv/options.hpp>
 #include <norikv/testing/cluster.hpp>
 
@@ -51,6 +54,7 @@ struct Faults {
   Duration move{0};        ///< A shard's leader moves.
   Duration stream_end{0};  ///< A topology stream ends, mostly with OK.
   Duration stale_view{0};  ///< A stream tells an older view again.
+  Duration renaming{0};    ///< A user names other nodes.
   Duration stall{0};       ///< A client's loop does not turn for a while.
 };
 
@@ -78,6 +82,7 @@ struct Scenario {
   Duration think{0};    ///< Mean pause between what users do.
   Duration chaos{0};    ///< How long faults happen.
   Duration typical_timeout{0};
+  std::uint32_t translated = 0;  ///< Nodes whose addresses the client translates when another one tells them: bits.
   bool conditions = true;        ///< Whether users write with preconditions.
   double looks = 0;              ///< How many of the writes look first: updates, `absent`, removes on condition.
   bool idempotency = true;       ///< Whether users give idempotency keys.
@@ -92,6 +97,12 @@ struct Scenario {
 [[nodiscard]] Scenario draw_scenario(std::uint64_t seed);
 /// "127.0.0.1:7447" and up.
 [[nodiscard]] std::string address_of_node(std::size_t node);
+/// None if it is no address of a node.
+[[nodiscard]] std::optional<std::size_t> node_of_address(std::string_view address);
+/// The node that is believed to lead a shard; -1 = none.
+[[nodiscard]] std::int32_t believed_leader(const ClusterView& view, std::uint32_t shard);
+/// What is believed of a node; null if it is absent.
+[[nodiscard]] const NodeView* find_node(const ClusterView& view, std::size_t node);
 inline constexpr std::uint16_t first_port = 7447;
 
 }  // namespace norikv::simulation

@@ -103,10 +103,20 @@ void Servers::serve_read(std::size_t node, const Shared& inquiry, ServerRequest 
   const auto entry =
       model_->read(static_cast<testing::NodeIndex>(node), request.write.key, request.consistency, agenda_.now());
   if (!entry) return refuse(inquiry, node, entry.error());
-  if (!*entry && scenario_.dialects.missing_is_not_found) return reply(inquiry, 5, "no such key");
+  const std::optional<Entry> told = stale_or(request, *entry);
+  if (!told && scenario_.dialects.missing_is_not_found) return reply(inquiry, 5, "no such key");
   core::Reply made;
-  made.body = encode_get_response(*entry);
+  made.body = encode_get_response(told);
   reply(inquiry, std::move(made));
+}
+
+// Who asks for any replica's word may hear what was so a while ago.
+std::optional<Entry> Servers::stale_or(const ServerRequest& request, const std::optional<Entry>& entry) {
+  Told& told = told_[request.write.key];
+  const auto version = [](const std::optional<Entry>& of) { return of ? std::optional(of->version) : std::nullopt; };
+  if (version(told.last) != version(entry)) told.before = std::exchange(told.last, entry);
+  const bool any_replica = request.consistency == "eventual" || request.consistency == "bounded_staleness";
+  return any_replica && misbehave(0.3) ? told.before : entry;
 }
 
 void Servers::serve_write(std::size_t node, const Shared& inquiry, ServerRequest request) {

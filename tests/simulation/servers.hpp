@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -68,6 +69,7 @@ class Servers {
   void serve(std::size_t node, const Shared& inquiry);
   bool refuse_by_script(const Shared& inquiry);
   void serve_read(std::size_t node, const Shared& inquiry, ServerRequest request);
+  std::optional<Entry> stale_or(const ServerRequest& request, const std::optional<Entry>& entry);
   void serve_write(std::size_t node, const Shared& inquiry, ServerRequest request);
   void look_after(const std::shared_ptr<UnderWay>& write);
   void finish_write(const Shared& inquiry, Version version);
@@ -89,6 +91,10 @@ class Servers {
   std::vector<Node> nodes_;
   std::unique_ptr<testing::ClusterModel> model_;
   bool misbehaves_ = true;
+  struct Told {
+    std::optional<Entry> last, before;
+  };
+  std::map<std::string, Told> told_;  // by key: what reads were told last, and before that
 };
 
 }  // namespace norikv::simulation
