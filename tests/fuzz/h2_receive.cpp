@@ -55,9 +55,10 @@ class Receiver final : public SessionListener {
   void on_greeting() override {}
   void on_goaway() override {}
   void on_pong() override {}
-  void on_message(Exchange& exchange, std::string message) override {
+  void on_kept(Exchange& exchange) override {
     require(!exchange.ended && exchange.kind == Exchange::Kind::watch);
-    require(message.size() <= largest_message);
+    while (const auto message = exchange.next_kept_message()) require(message->size() <= largest_message);
+    session_.give_back(exchange);
   }
   void on_end(Exchange& exchange, Outcome outcome) override {
     require(!exchange.ended);
@@ -70,7 +71,7 @@ class Receiver final : public SessionListener {
 
   const wire::Payload payload_ = std::make_shared<const std::string>("request");
   std::vector<std::unique_ptr<Exchange>> exchanges_;
-  Session session_{*this, largest_message};
+  Session session_{*this};
 };
 
 }  // namespace

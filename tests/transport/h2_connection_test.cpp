@@ -1,7 +1,9 @@
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <csignal>
 #include <string>
+#include <string_view>
 
 #include "support/catch.hpp"
 #include "support/certificates.hpp"
@@ -29,11 +31,15 @@ constexpr int rst_stream = 3;
 constexpr int settings = 4;
 constexpr int ping = 6;
 constexpr int goaway = 7;
+constexpr int window_update = 8;
 constexpr int continuation = 9;
 constexpr int end_stream = 1;
 constexpr int ack = 1;
 constexpr int end_headers = 4;
 constexpr int padded = 8;
+// What the client gives a stream, in its SETTINGS, and a connection, in front of its first request.
+constexpr std::size_t stream_window = 4 * 1024 * 1024;
+constexpr std::size_t connection_window = 16 * 1024 * 1024;
 
 const TransportKind h2{"h2", &transport::make_h2_transport};
 
@@ -230,6 +236,118 @@ TEST_CASE("h2: an answer that is not gRPC's is no success") {
   });
   TestClient client(h2, {peer.address()});
   CHECK(client.call(peer.address()).status == unknown);
+}
+
+unsigned number_at(const std::string& bytes, std::size_t at) {
+  unsigned value = 0;
+  for (std::size_t i = 0; i < 4; ++i) value = value << 8 | static_cast<unsigned char>(bytes.at(at + i));
+  return value;
+}
+
+// One that sends as much as the windows allow, at once: a ClusterView of so many nodes, back to back.
+class Flood {
+ public:
+  Flood(RawConnection& connection, std::size_t views) : connection_(connection), views_(views) {
+    std::string view;
+    for (int i = 0; i < 40'000; ++i) view += std::string{"\x12\x03\x0a\x01n", 5};
+    message_ = std::string("\0", 1) + number(static_cast<unsigned>(view.size())) + view;
+  }
+  [[nodiscard]] static std::size_t view_size() { return 5 + 40'000 * 5; }
+
+  void run(std::atomic<std::size_t>& sent) {
+    connection_.write_frame(settings, 0, 0);
+    if (!connection_.read_until_frame(data)) return;
+    connection_.write_frame(settings, ack, 0);
+    connection_.write_frame(headers, end_headers, 1, answer_headers);
+    for (std::size_t view = 0; view < views_; ++view) {
+      for (std::size_t at = 0; at < message_.size(); at += largest_frame) {
+        const std::string_view piece = std::string_view(message_).substr(at, largest_frame);
+        while (stream_window_ < piece.size() || connection_window_ < piece.size()) {
+          if (!read_window()) return;
+        }
+        stream_window_ -= piece.size();
+        connection_window_ -= piece.size();
+        sent += piece.size();
+        connection_.write_frame(data, 0, 1, piece);
+      }
+    }
+    connection_.read_to_end();
+  }
+
+ private:
+  static constexpr std::size_t largest_frame = 16'384;
+
+  bool read_window() {
+    if (!connection_.read_until_frame(window_update)) return false;
+    (connection_.stream() == 0 ? connection_window_ : stream_window_) += number_at(connection_.payload(), 0);
+    return true;
+  }
+
+  RawConnection& connection_;
+  const std::size_t views_;
+  std::string message_;
+  std::size_t stream_window_ = stream_window;
+  std::size_t connection_window_ = connection_window;
+};
+
+// With a window that opens when bytes come, tens of megabytes wait.
+TEST_CASE("h2: of views that come faster than they are decoded no more than a window waits") {
+  constexpr std::size_t views = 150;  // 30 MB
+  std::atomic<std::size_t> sent{0};
+  RawPeer peer(Form::ipv4, [&](RawConnection& connection) { Flood(connection, views).run(sent); });
+  TestClient client(h2, {peer.address()});
+  core::WatchId id{};
+  std::size_t told = 0;
+  std::size_t most_waiting = 0;
+  client.on_anything = [&] {
+    most_waiting = std::max(most_waiting, sent - told * Flood::view_size());
+    ++told;
+    client.views.at(id).clear();
+  };
+  id = client.watch(peer.address());
+  REQUIRE(client.run_until([&] { return told == views; }, 60s));
+  // And the one that is decoded.
+  CHECK(most_waiting <= stream_window + Flood::view_size());
+}
+
+TEST_CASE("h2: while views flood in, calls on the same connection are answered") {
+  RawPeer peer(Form::ipv4, [](RawConnection& connection) {
+    connection.write_frame(settings, 0, 0);
+    if (!connection.read_until_frame(data)) return;
+    connection.write_frame(headers, end_headers, 1, answer_headers);
+    connection.write_frame(settings, ack, 0);
+    // A window of views that are empty: as many as there can be.
+    const std::string frame(16'384 / 5 * 5, '\0');
+    for (std::size_t left = stream_window; left >= frame.size(); left -= frame.size())
+      connection.write_frame(data, 0, 1, frame);
+    if (connection.read_until_frame(data)) answer_ok(connection, connection.stream());
+    connection.read_to_end();
+  });
+  TestClient client(h2, {peer.address()});
+  core::WatchId id{};
+  std::size_t views = 0;
+  client.on_anything = [&] {
+    views += client.views.at(id).size();
+    client.views.at(id).clear();
+  };
+  id = client.watch(peer.address());
+  REQUIRE(client.run_until([&] { return views > 0; }));
+  CHECK(client.call(peer.address()).status == 0);
+}
+
+TEST_CASE("h2: a topology stream that ends amid a message ends with INTERNAL, behind its views") {
+  RawPeer peer(Form::ipv4, [](RawConnection& connection) {
+    (void)take_request(connection);
+    connection.write_frame(headers, end_headers, 1, answer_headers);
+    connection.write_frame(data, 0, 1, std::string("\0\0\0\0\2\x08\x07\0\0\0\0\2\x08", 13));
+    connection.write_frame(headers, end_headers | end_stream, 1, header_block({{"grpc-status", "0"}}));
+    connection.read_to_end();
+  });
+  TestClient client(h2, {peer.address()});
+  const core::WatchId id = client.watch(peer.address());
+  CHECK(client.end_of(id).status == internal);
+  REQUIRE(client.views.at(id).size() == 1);
+  CHECK(client.views.at(id).front().epoch == 7);
 }
 
 TEST_CASE("h2: a PING that stays unanswered ends the connection, and one that is answered does not") {

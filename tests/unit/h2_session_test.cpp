@@ -172,6 +172,10 @@ class Wire final : public SessionListener {
       at += size;
     }
   }
+  void take_messages(Exchange& exchange) {
+    while (auto message = exchange.next_kept_message()) messages.push_back(std::move(*message));
+    session.give_back(exchange);
+  }
   [[nodiscard]] const Outcome& end_of(const Exchange& exchange) {
     const auto found = ends.find(&exchange);
     REQUIRE(found != ends.end());
@@ -179,10 +183,11 @@ class Wire final : public SessionListener {
   }
 
   Peer peer;
-  Session session{*this, 100'000};
+  Session session{*this};
   std::vector<std::unique_ptr<Exchange>> exchanges;
   std::map<const Exchange*, Outcome> ends;
   std::vector<std::string> messages;
+  bool takes = true;  ///< Messages of streams, when they come.
   int greetings = 0;
   int goaways = 0;
   int pongs = 0;
@@ -191,7 +196,9 @@ class Wire final : public SessionListener {
   void on_greeting() override { ++greetings; }
   void on_goaway() override { ++goaways; }
   void on_pong() override { ++pongs; }
-  void on_message(Exchange&, std::string message) override { messages.push_back(std::move(message)); }
+  void on_kept(Exchange& exchange) override {
+    if (takes) take_messages(exchange);
+  }
   void on_end(Exchange& exchange, Outcome outcome) override {
     REQUIRE(ends.emplace(&exchange, std::move(outcome)).second);
   }
@@ -369,6 +376,56 @@ TEST_CASE("A second message in answer to a call is an error, and messages of a s
   CHECK(wire.end_of(call).status == Status::internal);
   CHECK(wire.end_of(stream).status == Status::ok);
   CHECK(wire.messages == std::vector<std::string>{"a", "b"});
+}
+
+// With windows that open by themselves all of it is kept.
+TEST_CASE("A stream whose messages nobody takes is sent one window of them, and the rest when they are taken") {
+  constexpr std::size_t window = 4 * 1024 * 1024;
+  constexpr std::size_t sent = 1000;
+  Wire wire;
+  wire.settle();
+  Exchange& stream = wire.open("", Exchange::Kind::watch);
+  wire.settle();
+  std::string bytes;
+  for (std::size_t i = 0; i < sent; ++i) {
+    const auto prefix = message_prefix(20'000);
+    bytes.append(prefix.data(), prefix.size()).append(20'000, 'v');
+  }
+  wire.takes = false;
+  wire.peer.answer(1, bytes, {{"grpc-status", "0"}});
+  wire.settle();
+  CHECK(stream.unread.size() == window);
+  wire.takes = true;
+  wire.take_messages(stream);
+  wire.settle();
+  CHECK(wire.messages.size() == sent);
+  CHECK(wire.end_of(stream).status == Status::ok);
+}
+
+TEST_CASE("What comes for requests that were reset leaves the others the connection's window") {
+  constexpr std::size_t connection_window = 16 * 1024 * 1024;
+  constexpr std::size_t answer = 90'000;
+  Wire wire;
+  wire.settle();
+  std::int32_t stream = 1;
+  for (std::size_t sent = 0; sent < connection_window + answer; sent += answer, stream += 2) {
+    const Exchange::Kind kind = stream % 4 == 1 ? Exchange::Kind::call : Exchange::Kind::watch;
+    Exchange& exchange = wire.open("", kind);
+    wire.settle();
+    wire.takes = false;
+    wire.peer.answer_message(stream, std::string(answer, 'x'));
+    // Some comes before, some behind.
+    const std::string in = wire.peer.give();
+    wire.give(in.substr(0, answer / 2));
+    wire.session.reset(exchange);
+    wire.give(in.substr(answer / 2));
+    wire.settle();
+  }
+  const Exchange& last = wire.open();
+  wire.settle();
+  wire.peer.answer_message(stream, std::string(answer, 'x'));
+  wire.settle();
+  CHECK(wire.end_of(last).status == Status::ok);
 }
 
 TEST_CASE("A message that is too large, compressed, malformed or cut short is no success") {

@@ -36,7 +36,7 @@ Connection::Connection(Shared& shared, ConnectionOwner& owner, const std::string
       proxy_(proxy),
       authority_(authority_of(address, *security_)),
       socket_(shared.loop, *this, shared.lost),
-      session_(*this, shared.options.max_reply_size) {}
+      session_(*this) {}
 
 std::string Connection::start(const Endpoint& endpoint, TimePoint now) {
   attempt_ends_ = now + shared_.options.connect_timeout;
@@ -141,10 +141,6 @@ void Connection::on_goaway() { owner_.on_draining(*this); }
 
 void Connection::on_pong() { ping_ends_.reset(); }
 
-void Connection::on_message(Exchange& exchange, std::string message) {
-  owner_.on_message(exchange, std::move(message));
-}
-
 void Connection::on_end(Exchange& exchange, Outcome outcome) {
   exchange.connection = nullptr;
   exchanges_.remove(exchange);
@@ -168,6 +164,11 @@ void Connection::abandon(Exchange& exchange) {
   exchange.connection = nullptr;
   exchanges_.remove(exchange);
   owner_.on_output(*this);
+}
+
+void Connection::give_back(Exchange& exchange) {
+  session_.give_back(exchange);
+  if (session_.wants_write()) owner_.on_output(*this);
 }
 
 void Connection::make_output() {

@@ -41,7 +41,7 @@ class ConnectionOwner {
   virtual void on_down(Connection& connection, const std::string& why) = 0;
   /// It has something to write: `flush` is to be called in this iteration of the loop.
   virtual void on_output(Connection& connection) = 0;
-  virtual void on_message(Exchange& exchange, std::string message) = 0;
+  virtual void on_kept(Exchange& exchange) = 0;
   /// The exchange has left the connection.
   virtual void on_end(Exchange& exchange, Outcome outcome) = 0;
 
@@ -70,6 +70,8 @@ class Connection final : private SocketOwner, private SessionListener {
   [[nodiscard]] bool open(Exchange& exchange, TimePoint now);
   /// Takes an exchange off before its end.
   void abandon(Exchange& exchange);
+  /// Lets the peer send as much again as was taken out of a topology stream.
+  void give_back(Exchange& exchange);
 
   /// Writes everything that waits, in as few calls of the system as it takes.
   void flush();
@@ -95,7 +97,7 @@ class Connection final : private SocketOwner, private SessionListener {
   void on_greeting() override;
   void on_goaway() override;
   void on_pong() override;
-  void on_message(Exchange& exchange, std::string message) override;
+  void on_kept(Exchange& exchange) override { owner_.on_kept(exchange); }
   void on_end(Exchange& exchange, Outcome outcome) override;
 
   void begin_talk();

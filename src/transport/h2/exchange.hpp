@@ -3,8 +3,10 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "core/transport.hpp"
 #include "transport/h2/grpc_protocol.hpp"
@@ -14,6 +16,8 @@ namespace norikv::transport::h2 {
 
 class Line;
 class Connection;
+
+inline constexpr const char* cut_short_text = "The server's answer ended amid a message";
 
 /// How a request or a stream ended.
 struct Outcome {
@@ -44,11 +48,9 @@ struct Exchange {
   Exchange* before = nullptr;  // of those that wait
   Exchange* behind = nullptr;
   std::int32_t stream = 0;
-  bool on_wire = false;                         ///< Its headers are among the bytes that are sent.
-  bool ended = false;                           ///< Only a stream is kept after its end, until that was told.
-  bool muted = false;                           ///< Nothing that still comes is passed on.
-  const wire::ViewDecoder* decoding = nullptr;  ///< A view that is not decoded to its end yet.
-  std::string broken{};                         ///< Why a message of a stream was no view.
+  bool on_wire = false;  ///< Its headers are among the bytes that are sent.
+  bool ended = false;    ///< Only a stream is kept after its end, until that was told.
+  bool muted = false;    ///< Nothing that still comes is passed on.
 
   // What is sent in front of the payload, and how much of all three has gone.
   std::array<char, prefix_size> prefix{};
@@ -62,8 +64,17 @@ struct Exchange {
   std::string message{};
   core::Metadata reply_metadata{};
   std::optional<std::string> body{};
-  std::optional<Outcome> failure{};  ///< Found on the way, whatever the peer still says.
+  std::optional<Outcome> failure{};  ///< A message of it can't be read, whatever the peer still says.
   MessageReader reader;
+
+  // Of a topology stream. Messages are taken out of its bytes one by one, each when the one before is decoded; what
+  // waits meanwhile is bounded by the stream's window, which is given back for what was taken.
+  std::string unread{};
+  std::size_t unread_begin = 0;
+  std::size_t taken = 0;                       ///< Bytes whose window is not given back yet.
+  bool has_unread = false;                     ///< There may be a view that was not told.
+  std::unique_ptr<wire::ViewDecoder> decoder;  ///< Of the view that was taken last, until it is told.
+  std::size_t undecoded = 0;                   ///< About so much of that view.
 
   [[nodiscard]] std::size_t body_size() const noexcept { return prefix_size + payload->size() + suffix.size(); }
 
@@ -72,6 +83,14 @@ struct Exchange {
   /// Appends the next bytes of the request; at most `body_left`.
   void append_body(std::string& to, std::size_t count);
   [[nodiscard]] std::size_t body_left() const noexcept { return body_size() - body_sent; }
+  /// Whether what comes are messages of gRPC: an HTML page of some proxy is not put together, its status tells.
+  [[nodiscard]] bool has_messages() const noexcept { return http_status == 200 && grpc_content; }
+  /// Reads on, up to the end of the next message. None: it is not whole yet, or there is a `failure`.
+  [[nodiscard]] std::optional<std::string> next_message(std::string_view& bytes);
+  /// Appends to `unread`.
+  void keep(std::string_view bytes);
+  /// The next message out of `unread`. None: as for `next_message`, and nothing is left of it.
+  [[nodiscard]] std::optional<std::string> next_kept_message();
   /// What the whole answer says.
   [[nodiscard]] Outcome conclude();
 };

@@ -35,6 +35,7 @@ class MessageReader {
   [[nodiscard]] bool compressed() const noexcept { return compressed_; }
   /// Whether a message has begun that is not whole.
   [[nodiscard]] bool amid_message() const noexcept { return prefix_filled_ > 0; }
+  [[nodiscard]] std::size_t limit() const noexcept { return limit_; }
   void clear() noexcept;
 
  private:

@@ -27,13 +27,15 @@ core::Metadata on_the_wire(core::Metadata metadata) {
   return metadata;
 }
 
-// Of a view, in one turn of the loop: a fraction of a millisecond.
-constexpr std::size_t decoded_per_turn = 128 * 1024;
+// Of the views of one stream, each time that events are told: a fraction of a millisecond, up to three times in an
+// iteration of the loop.
+constexpr std::size_t decoded_at_once = 128 * 1024;
+// What a view costs beside its bytes.
+constexpr std::size_t least_view = 64;
 
-/// One that is on its way to the sink.
-struct ArrivedView {
+/// A stream keeps bytes that were not told. There is at most one for each stream.
+struct KeptViews {
   core::WatchId id{};
-  std::unique_ptr<wire::ViewDecoder> decoder;
 };
 using Calls = std::unordered_map<core::CallId, Exchange>;
 struct Lives {
@@ -41,7 +43,7 @@ struct Lives {
   bool operator()(core::CallId id) const { return calls.contains(id); }
 };
 
-using Event = std::variant<core::Reply, ArrivedView, core::StreamEnd>;
+using Event = std::variant<core::Reply, KeptViews, core::StreamEnd>;
 
 /// Carries calls over connections of its own, all of them on the loop's thread. Owned by the client core.
 ///
@@ -161,9 +163,8 @@ class H2Transport final : public core::Transport, private LineOwner, private Loo
 
   // --- LineOwner ---
 
-  void on_message(Exchange& exchange, std::string message) override {
-    if (!exchange.muted)
-      tell_later(ArrivedView{core::WatchId{exchange.id}, std::make_unique<wire::ViewDecoder>(std::move(message))});
+  void on_kept(Exchange& exchange) override {
+    if (!std::exchange(exchange.has_unread, true)) tell_later(KeptViews{core::WatchId{exchange.id}});
   }
 
   void on_end(Exchange& exchange, Outcome outcome) override {
@@ -229,36 +230,62 @@ class H2Transport final : public core::Transport, private LineOwner, private Loo
 
   void tell(core::Reply& reply) { sink_.on_reply(std::move(reply)); }
 
-  void tell(ArrivedView& arrived) {
-    const auto found = watches_.find(arrived.id);
-    if (found == watches_.end() || found->second.muted) return;
+  void tell(KeptViews& kept) {
+    const auto found = watches_.find(kept.id);
+    if (found == watches_.end()) return;
     Exchange& exchange = found->second;
-    if (is_behind(exchange, arrived.decoder.get()) || !arrived.decoder->advance(decoded_per_turn)) {
-      if (exchange.decoding == nullptr) exchange.decoding = arrived.decoder.get();
-      return tell_later(std::move(arrived));
+    for (std::size_t budget = decoded_at_once; budget > 0 && !exchange.muted;) {
+      if (exchange.decoder == nullptr && !take_view(exchange)) return;
+      const std::size_t part = std::min(budget, exchange.undecoded);
+      const bool whole = exchange.decoder->advance(part);
+      exchange.undecoded -= part;
+      budget -= std::min(budget, part + least_view);
+      if (whole) tell_view(exchange);
     }
-    exchange.decoding = nullptr;
-    wire::Decoded<wire::LeaderView> view = arrived.decoder->take();
-    if (view) return sink_.on_view(arrived.id, std::move(*view));
+    if (!exchange.muted) tell_later(kept);
+  }
+
+  // False: there is none.
+  bool take_view(Exchange& exchange) {
+    std::optional<std::string> message = exchange.next_kept_message();
+    if (exchange.connection != nullptr) exchange.connection->give_back(exchange);
+    if (message) {
+      exchange.undecoded = message->size();
+      exchange.decoder = std::make_unique<wire::ViewDecoder>(std::move(*message));
+      return true;
+    }
+    exchange.has_unread = false;
+    if (exchange.failure) break_off(exchange);
+    return false;
+  }
+
+  void tell_view(Exchange& exchange) {
+    wire::Decoded<wire::LeaderView> view = std::exchange(exchange.decoder, nullptr)->take();
+    if (view) return sink_.on_view(core::WatchId{exchange.id}, std::move(*view));
+    exchange.failure = {Status::internal, "The topology stream sent a message that is no view: " + view.error()};
+    break_off(exchange);
+  }
+
+  // It has a failure, which is its end, also if the peer had ended it before.
+  void break_off(Exchange& exchange) {
     exchange.muted = true;
-    exchange.broken = "The topology stream sent a message that is no view: " + view.error();
-    exchange.broken.resize(std::min(exchange.broken.size(), longest_text));
-    if (!exchange.ended) give_up(exchange, Status::internal, exchange.broken);
+    if (!exchange.ended) give_up(exchange, exchange.failure->status, exchange.failure->message);
   }
 
   void tell(core::StreamEnd& end) {
     const auto found = watches_.find(end.id);
     if (found != watches_.end()) {
-      if (is_behind(found->second, nullptr)) return tell_later(std::move(end));
-      if (!found->second.broken.empty()) end = {end.id, Status::internal, std::move(found->second.broken)};
+      const Exchange& exchange = found->second;
+      // Behind its views, unless nobody wants them any more.
+      if (exchange.has_unread && !exchange.muted) return tell_later(std::move(end));
+      if (exchange.failure) {
+        end = {end.id, exchange.failure->status, exchange.failure->message.substr(0, longest_text)};
+      } else if (end.status == Status::ok && exchange.reader.amid_message()) {
+        end = {end.id, Status::internal, cut_short_text};
+      }
       watches_.erase(found);
     }
     sink_.on_stream_end(std::move(end));
-  }
-
-  /// Within a stream nothing overtakes a view that takes several turns to decode, unless nobody wants it any more.
-  static bool is_behind(const Exchange& exchange, const wire::ViewDecoder* view) {
-    return !exchange.muted && exchange.decoding != nullptr && exchange.decoding != view;
   }
 
   void flush_all() {

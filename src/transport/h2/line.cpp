@@ -62,8 +62,6 @@ void Line::fail(Exchange& exchange) {
   owner_.on_end(exchange, {Status::unavailable, last_error_, core::Sent::not_sent});
 }
 
-void Line::on_message(Exchange& exchange, std::string message) { owner_.on_message(exchange, std::move(message)); }
-
 void Line::on_end(Exchange& exchange, Outcome outcome) {
   exchange.line = nullptr;
   owner_.on_end(exchange, std::move(outcome));

@@ -14,7 +14,7 @@ namespace norikv::transport::h2 {
 /// Who owns lines. Called in callbacks of libuv, and inside the methods of a line.
 class LineOwner {
  public:
-  virtual void on_message(Exchange& exchange, std::string message) = 0;
+  virtual void on_kept(Exchange& exchange) = 0;
   /// The exchange has left the line.
   virtual void on_end(Exchange& exchange, Outcome outcome) = 0;
   /// `flush` of this connection is to be called in this iteration of the loop.
@@ -62,7 +62,7 @@ class Line final : private ConnectionOwner, private LookupOwner {
   void on_draining(Connection& connection) override;
   void on_down(Connection& connection, const std::string& why) override;
   void on_output(Connection& connection) override { owner_.on_output(connection); }
-  void on_message(Exchange& exchange, std::string message) override;
+  void on_kept(Exchange& exchange) override { owner_.on_kept(exchange); }
   void on_end(Exchange& exchange, Outcome outcome) override;
   // LookupOwner
   void on_lookup(std::vector<Endpoint> found, std::string error) override;

@@ -15,14 +15,14 @@ namespace norikv::transport::h2 {
 namespace {
 
 // A stream's window holds some of the usual largest values, the connection's those of several streams. What comes is
-// taken out at once, so the windows bound what is under way, not what is kept.
+// taken out at once, so the windows bound what is under way, not what is kept. But topology streams keep what the loop
+// had no time to decode: for them it bounds that too.
 constexpr std::uint32_t stream_window = 4 * 1024 * 1024;
 constexpr std::int32_t connection_window = 16 * 1024 * 1024;
 constexpr std::uint32_t largest_frame = 256 * 1024;
 // As for gRPC's channels: beyond it nghttp2 gives up the stream or the connection.
 constexpr std::uint32_t largest_headers = 256 * 1024;
 
-constexpr const char* too_large_text = "The server's answer is larger than ConnectionOptions::max_reply_size";
 constexpr std::string_view user_agent = "norikv-cpp/" NORIKV_VERSION_STRING;
 
 nghttp2_nv header(std::string_view name, std::string_view value) noexcept {
@@ -65,7 +65,18 @@ struct Session::Callbacks {
 
   static int on_data(nghttp2_session* session, std::uint8_t, std::int32_t stream, const std::uint8_t* data,
                      std::size_t size, void* self) {
-    if (Exchange* exchange = exchange_of(session, stream)) of(self).take_data(*exchange, text_of(data, size));
+    Exchange* const exchange = exchange_of(session, stream);
+    const bool kept = exchange != nullptr && exchange->kind == Exchange::Kind::watch && exchange->has_messages();
+    // The connection's window is given back in any case: a stream that waits must not stop the calls beside it.
+    const int error =
+        kept ? nghttp2_session_consume_connection(session, size) : nghttp2_session_consume(session, stream, size);
+    if (error != 0) return NGHTTP2_ERR_CALLBACK_FAILURE;
+    if (kept) {
+      exchange->keep(text_of(data, size));
+      of(self).listener_.on_kept(*exchange);
+    } else if (exchange != nullptr) {
+      of(self).take_data(*exchange, text_of(data, size));
+    }
     return 0;
   }
 
@@ -107,9 +118,7 @@ struct Session::Callbacks {
     --self.streams_;
     Exchange* const exchange = exchange_of(session, stream);
     if (exchange == nullptr) return 0;
-    if (exchange->failure) {
-      self.end(*exchange, std::move(*exchange->failure));
-    } else if (error_code == NGHTTP2_REFUSED_STREAM) {
+    if (error_code == NGHTTP2_REFUSED_STREAM) {
       // Also what nghttp2 makes of streams above the last one that a GOAWAY names.
       self.end(*exchange,
                {Status::unavailable, "The server did not process the request: it is going away or refuses streams",
@@ -166,11 +175,11 @@ struct Session::Callbacks {
   }
 };
 
-Session::Session(SessionListener& listener, std::size_t largest_message)
-    : listener_(listener), largest_message_(largest_message) {
+Session::Session(SessionListener& listener) : listener_(listener) {
   nghttp2_option* option = nullptr;
   if (nghttp2_option_new(&option) != 0) throw std::bad_alloc();
   nghttp2_option_set_no_closed_streams(option, 1);
+  nghttp2_option_set_no_auto_window_update(option, 1);
   nghttp2_mem memory = functions_of(memory_);  // copied by nghttp2
   const int made = nghttp2_session_client_new3(&session_, Callbacks::table(), this, option, &memory);
   nghttp2_option_del(option);
@@ -258,6 +267,11 @@ void Session::reset(Exchange& exchange) {
   nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, exchange.stream, NGHTTP2_CANCEL);
 }
 
+void Session::give_back(Exchange& exchange) {
+  // Out of memory is met again by whoever sends next.
+  (void)nghttp2_session_consume_stream(session_, exchange.stream, std::exchange(exchange.taken, 0));
+}
+
 void Session::ping() { nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, nullptr); }
 
 void Session::end(Exchange& exchange, Outcome outcome) {
@@ -266,52 +280,19 @@ void Session::end(Exchange& exchange, Outcome outcome) {
 }
 
 // The stream is of no more use; what the peer still sends for it is dropped.
-void Session::fail(Exchange& exchange, int status, std::string message) {
+void Session::fail(Exchange& exchange, Outcome outcome) {
   reset(exchange);
-  listener_.on_end(exchange, {status, std::move(message)});
-}
-
-// False: the exchange has ended by it.
-bool Session::take_message(Exchange& exchange) {
-  const bool compressed = exchange.reader.compressed();
-  std::string message = exchange.reader.take();
-  if (compressed) {
-    auto whole = inflated(message, exchange.encoding, largest_message_);
-    if (!whole) {
-      const bool too_large = whole.error() == InflateError::too_large;
-      fail(exchange, too_large ? Status::resource_exhausted : Status::internal,
-           too_large ? too_large_text : "The server's answer is compressed in a way that can't be read");
-      return false;
-    }
-    message = std::move(*whole);
-  }
-  if (exchange.kind == Exchange::Kind::watch) {
-    listener_.on_message(exchange, std::move(message));
-  } else if (exchange.body) {
-    fail(exchange, Status::internal, "The server sent a second message in answer to one request");
-    return false;
-  } else {
-    exchange.body = std::move(message);
-  }
-  return true;
+  listener_.on_end(exchange, std::move(outcome));
 }
 
 void Session::take_data(Exchange& exchange, std::string_view bytes) {
-  // An HTML page of some proxy is not put together; its status tells.
-  if (exchange.http_status != 200 || !exchange.grpc_content) return;
-  while (!bytes.empty()) {
-    switch (exchange.reader.read(bytes)) {
-      case MessageReader::Result::more:
-        return;
-      case MessageReader::Result::message:
-        if (!take_message(exchange)) return;
-        break;
-      case MessageReader::Result::too_large:
-        return fail(exchange, Status::resource_exhausted, too_large_text);
-      case MessageReader::Result::malformed:
-        return fail(exchange, Status::internal, "The server's answer is not framed as gRPC wants it");
-    }
+  if (!exchange.has_messages()) return;
+  while (auto message = exchange.next_message(bytes)) {
+    if (exchange.body)
+      return fail(exchange, {Status::internal, "The server sent a second message in answer to one request"});
+    exchange.body = std::move(message);
   }
+  if (exchange.failure) fail(exchange, std::move(*exchange.failure));
 }
 
 }  // namespace norikv::transport::h2

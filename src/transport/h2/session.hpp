@@ -22,8 +22,8 @@ class SessionListener {
   virtual void on_goaway() = 0;
   /// Anything that shows that the peer is there after a PING.
   virtual void on_pong() = 0;
-  /// A message of a topology stream.
-  virtual void on_message(Exchange& exchange, std::string message) = 0;
+  /// Bytes of a topology stream came, which the exchange keeps.
+  virtual void on_kept(Exchange& exchange) = 0;
   /// The session is through with the exchange.
   virtual void on_end(Exchange& exchange, Outcome outcome) = 0;
 
@@ -37,7 +37,7 @@ class SessionListener {
 /// request asks `has_room` first.
 class Session {
  public:
-  Session(SessionListener& listener, std::size_t largest_message);
+  explicit Session(SessionListener& listener);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -60,17 +60,17 @@ class Session {
   [[nodiscard]] bool open(Exchange& exchange, std::string_view scheme, std::string_view authority, TimePoint now);
   /// Forgets an exchange and tells the peer so.
   void reset(Exchange& exchange);
+  /// Lets the peer send as much again as was taken out of a topology stream.
+  void give_back(Exchange& exchange);
   void ping();
 
  private:
   struct Callbacks;
   void end(Exchange& exchange, Outcome outcome);
-  void fail(Exchange& exchange, int status, std::string message);
-  bool take_message(Exchange& exchange);
+  void fail(Exchange& exchange, Outcome outcome);
   void take_data(Exchange& exchange, std::string_view bytes);
 
   SessionListener& listener_;
-  const std::size_t largest_message_;
   Memory memory_;
   nghttp2_session* session_ = nullptr;
   std::string* out_ = nullptr;  // where `produce` puts bodies ...
