@@ -57,22 +57,18 @@ class Flood {
   Flood(Client& client, const std::vector<std::string>& keys, std::size_t count) {
     operations_.reserve(count);
     for (std::size_t i = 0; i < count; ++i) {
-      operations_.push_back(client.get(keys[i % keys.size()], {.timeout = 60s}, [this](const auto& result) {
-        ++ended_;
-        if (!result && result.error().code == ErrorCode::overloaded) ++refused_;
-      }));
+      operations_.push_back(client.get(keys[i % keys.size()], {.timeout = 60s}, [this](const auto&) { ++ended_; }));
     }
   }
   void cancel() const {
     for (const Operation& operation : operations_) operation.cancel();
   }
   [[nodiscard]] bool over() const { return ended_ == operations_.size(); }
-  [[nodiscard]] std::size_t refused() const { return refused_; }
+  [[nodiscard]] std::size_t waiting() const { return operations_.size() - ended_; }
 
  private:
   std::vector<Operation> operations_;
   std::size_t ended_ = 0;
-  std::size_t refused_ = 0;
 };
 
 struct KeySets {
@@ -118,7 +114,7 @@ void measure(Measured& measured, Cluster& cluster, Guest& guest, Others& others,
       measured.p50[with].push_back(in_milliseconds(quantile(samples, 0.5)));
       measured.p99[with].push_back(in_milliseconds(quantile(samples, 0.99)));
       if (flood) {
-        CHECK(flood->refused() < count);
+        CHECK(flood->waiting() >= LimitOptions{}.in_flight_per_node);  // it weighs on the node to the end
         flood->cancel();
         REQUIRE(guest.loop().run_until([&] { return flood->over(); }, 60s));
         cluster.thaw(victim);
@@ -144,8 +140,8 @@ TEST_CASE("A frozen node with ten times its limit submitted to it costs the shar
   }
   Others others{guest, keys.others};
   static_cast<void>(others.measure(1s));  // warm
-  // Seven rounds on a quiet machine; on one that is busy with other things it takes more of them to see past that. None
-  // is left out.
+  // Seven rounds on a quiet machine; on one that is busy with other things it may take up to four times as many to see
+  // past that. None is left out.
   Measured measured;
   do {
     measure(measured, cluster, guest, others, keys, count);
