@@ -201,6 +201,66 @@ TEST_CASE("Subscriptions end once when the client closes, those that were given 
   CHECK_FALSE(topology.active());
 }
 
+TEST_CASE("Thousands of subscribers hear all events in order, whoever of them leaves, and end once with the client") {
+  struct Subscriber {
+    Subscription subscription;
+    int replays = 0;
+    int ends = 0;
+    std::uint64_t last = 0;  // generation
+    bool in_order = true;
+  };
+  Cluster cluster = replicated();
+  Guest guest{cluster};
+  REQUIRE(ended(guest.ready({.need = Need::all_nodes})) == "ok");
+  constexpr std::size_t count = 4000;
+  std::vector<Subscriber> all(count);
+  std::uint64_t last = 0;
+  bool close_now = false;
+  for (std::size_t i = 0; i < count; ++i) {
+    all[i].subscription = guest->topology().subscribe(
+        [&, i](const TopologyEvent& event) {
+          Subscriber& self = all[i];
+          self.replays += event.kind == EventKind::replay ? 1 : 0;
+          self.in_order = self.in_order && (self.last == 0 || event.before->generation == self.last);
+          self.last = event.after->generation;
+          last = std::max(last, self.last);
+          // Every third one leaves in its first change, and takes the one after it along.
+          if (event.kind == EventKind::change && i % 3 == 0) {
+            self.subscription.unsubscribe();
+            if (i + 1 < count) all[i + 1].subscription.unsubscribe();
+          }
+          if (close_now && i == 2) guest->close();
+        },
+        [&, i] { ++all[i].ends; });
+  }
+  const auto leads = [&](std::uint32_t node) {
+    const NodeView* leader = guest->cluster()->leader_of(0);
+    return leader != nullptr && leader->address == cluster.addresses()[node];
+  };
+  const auto stays = [](std::size_t i) { return i % 3 == 2; };
+  const auto everybody_heard = [&] {
+    for (std::size_t i = 0; i < count; ++i) {
+      if (stays(i) && all[i].last != last) return false;
+    }
+    return last == guest->cluster()->generation;
+  };
+  REQUIRE(guest.loop().run_until([&] { return last > 0 && everybody_heard(); }));
+  for (const std::uint32_t node : {1u, 2u}) {
+    REQUIRE(cluster.move_leader(0, node));
+    REQUIRE(guest.loop().run_until([&] { return leads(node) && everybody_heard(); }));
+  }
+  close_now = true;
+  REQUIRE(cluster.move_leader(0, 0));
+  REQUIRE(guest.loop().run_until([&] { return all.back().ends > 0 || all[2].ends > 0; }));
+  REQUIRE(guest.loop().run_until_idle());
+  for (std::size_t i = 0; i < count; ++i) {
+    INFO(i);
+    REQUIRE(all[i].replays == 1);
+    REQUIRE(all[i].in_order);
+    REQUIRE(all[i].ends == (stays(i) ? 1 : 0));
+  }
+}
+
 TEST_CASE("A subscription that is made while the client closes ends too") {
   const Cluster cluster = start();
   for (int turns = 0; turns < 12; ++turns) {
