@@ -1,3 +1,6 @@
+#include <dlfcn.h>
+#include <netdb.h>
+
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -11,6 +14,18 @@
 #include "transport/raw_peer.hpp"
 #include "transport/scripted_server.hpp"
 #include "transport/test_client.hpp"
+
+// A name with two addresses, of which only the second one is anybody's: libuv asks this function.
+constexpr const char* two_addresses = "two-addresses.test";
+
+extern "C" int getaddrinfo(const char* name, const char* service, const addrinfo* hints, addrinfo** found) {
+  static const auto system = reinterpret_cast<decltype(&getaddrinfo)>(dlsym(RTLD_NEXT, "getaddrinfo"));
+  if (name == nullptr || std::string_view{name} != two_addresses) return system(name, service, hints, found);
+  if (const int error = system("127.0.0.2", service, hints, found); error != 0) return error;
+  addrinfo* last = *found;
+  while (last->ai_next != nullptr) last = last->ai_next;
+  return system("127.0.0.1", service, hints, &last->ai_next);
+}
 
 // What the h2 transport does with peers that a gRPC server can't play.
 namespace norikv::test {
@@ -443,6 +458,24 @@ TEST_CASE("h2: a name that no operation needs is not looked up, so that the loop
   // A call is reason enough, and serves the stream too.
   CHECK(client.call("localhost:1").status == unavailable);
   CHECK(client.end_of(stream).status == unavailable);
+}
+
+TEST_CASE("h2: of a name's addresses the next one is tried when one refuses, and the last one tells why") {
+  RawPeer peer(Form::ipv4, [](RawConnection& connection) {
+    if (take_request(connection)) answer_ok(connection, connection.stream());
+    connection.read_to_end();
+  });
+  const std::string port = peer.address().substr(peer.address().rfind(':'));
+  const std::string one_good = std::string(two_addresses) + port;
+  const std::string none_good = std::string(two_addresses) + ":1";  // nobody listens at port 1
+  TestClient client(h2, {one_good, none_good});
+  CHECK(client.call(one_good).status == 0);
+  CHECK(peer.accepted() == 1);
+  const core::Reply refused = client.call(none_good);
+  CHECK(refused.status == unavailable);
+  CHECK(refused.sent == Sent::not_sent);
+  INFO(refused.message);
+  CHECK(refused.message.find("refused") != std::string::npos);
 }
 
 TEST_CASE("h2: the text about a server's certificate names OpenSSL's code") {
