@@ -52,7 +52,7 @@ struct RetryBudget {
 
 /// Keeps requests that have a choice away from a node that failed several times in a row.
 struct BreakerOptions {
-  /// Failures in a row that open it, and the most attempts at a time of those that have no choice; 0 = no breaker.
+  /// Failures in a row that open it, and the most reads and writes with a key that try at a time; 0 = no breaker.
   std::uint32_t failures = 5;
   /// How long it stays open before one request tries the node again.
   Backoff open{std::chrono::milliseconds{250}, std::chrono::seconds{5}};

@@ -70,6 +70,17 @@ class PersistentVector {
   PersistentVector() = default;
   PersistentVector(std::initializer_list<T> elements)
       : PersistentVector(elements.size(), [&](std::size_t i) { return elements.begin()[i]; }) {}
+  ~PersistentVector() = default;
+  PersistentVector(const PersistentVector&) = default;
+  PersistentVector& operator=(const PersistentVector&) = default;
+  /// What was moved from is empty.
+  PersistentVector(PersistentVector&& from) noexcept
+      : chunks_(std::move(from.chunks_)), size_(std::exchange(from.size_, 0)) {}
+  PersistentVector& operator=(PersistentVector&& from) noexcept {
+    chunks_ = std::move(from.chunks_);
+    size_ = std::exchange(from.size_, 0);
+    return *this;
+  }
 
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
   [[nodiscard]] bool empty() const noexcept { return size_ == 0; }

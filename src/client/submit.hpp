@@ -103,7 +103,11 @@ std::uint64_t ClientCore::submit(core::Request request, Encode encode, const std
                                  Result<TimePoint> deadline, Callback callback) {
   ScopeMember* const member = tie_to(request.scope, callback);
   if (forked()) return fail(callback, closed_by_fork()), 0;
-  if (std::optional<Error> error = why_not(member, wrong, deadline)) {
+  std::optional<Error> error = why_not(member, wrong, deadline);
+  // Not overloaded: whoever waited for room for it would wait for ever.
+  if (!error && request.ticket.bytes > options_.limits.bytes)
+    error = client::make_error(ErrorCode::invalid_argument, "the operation is larger than LimitOptions::bytes");
+  if (error) {
     request.conditional.reset();  // before its callback, which keeps the user's function too, can end on the loop
     return refuse(std::move(*error), request.kind(), std::move(callback)), 0;
   }

@@ -152,14 +152,15 @@ ClusterState::Change ClusterState::on_view(std::size_t index, wire::LeaderView v
   }
   change.cause = "view of " + nodes_[index].view.address;
   begin_view(index, std::move(view), now, change);
-  if (amid_view(index)) take_slice(index, now, change);
+  if (amid_view(index)) take_slice(index, change);
   return change;
 }
 
-ClusterState::Change ClusterState::on_next_slice(std::size_t index, TimePoint now) {
+ClusterState::Change ClusterState::on_next_slice(std::size_t index) {
   Change change;
+  if (!amid_view(index)) return change;
   change.cause = "view of " + nodes_[index].view.address;
-  take_slice(index, now, change);
+  take_slice(index, change);
   return change;
 }
 
@@ -179,6 +180,7 @@ void ClusterState::begin_view(std::size_t index, wire::LeaderView view, TimePoin
   learn_self(index, self, change);
   if (translator_) learn_others(index, view, self, addresses, arrived, change);
   Node& node = nodes_[index];  // not earlier: new nodes move the others
+  if (!node.present) return;   // by its own word: those who told of it have gone with what it does not tell any more
   if (node.view.health != NodeHealth::up) {
     node.view.health = NodeHealth::up;
     if (change.nodes.empty()) change.nodes.push_back(index);
@@ -188,17 +190,18 @@ void ClusterState::begin_view(std::size_t index, wire::LeaderView view, TimePoin
   node.reading->claims.assign(view.leaders.size(), not_looked_up);
   node.reading->listed.resize(shards_.size());
   node.reading->view = std::move(view);
+  node.reading->arrived = arrived;
   node.reading->previous_view = previous_view;
   node.reading->first_of_stream = first;
 }
 
-void ClusterState::take_slice(std::size_t index, TimePoint now, Change& change) {
+void ClusterState::take_slice(std::size_t index, Change& change) {
   Node& node = nodes_[index];
   Reading& reading = *node.reading;
   std::size_t left = shards_per_slice;
-  take_shards(index, reading, left, now, change);
+  take_shards(index, reading, left, change);
   const bool listed_all = reading.next == reading.view.shards.size();
-  if (listed_all && reading.first_of_stream) forget_unconfirmed(index, reading, left, now, change);
+  if (listed_all && reading.first_of_stream) forget_unconfirmed(index, reading, left, change);
   std::stable_sort(change.leaders.begin(), change.leaders.end(),
                    [](const LeaderChange& a, const LeaderChange& b) { return a.shard < b.shard; });
   if (!listed_all || (reading.first_of_stream && reading.next_to_confirm < shards_.size())) return;
@@ -207,7 +210,7 @@ void ClusterState::take_slice(std::size_t index, TimePoint now, Change& change) 
   if (over->successor) begin_view(index, std::move(over->successor->view), over->successor->arrived, change);
 }
 
-void ClusterState::take_shards(std::size_t index, Reading& reading, std::size_t& left, TimePoint now, Change& change) {
+void ClusterState::take_shards(std::size_t index, Reading& reading, std::size_t& left, Change& change) {
   const std::vector<wire::LeaderView::Shard>& shards = reading.view.shards;
   for (; left > 0 && reading.next < shards.size() && change.leaders.size() < changes_per_slice; --left) {
     const std::uint32_t id = shards[reading.next].id;
@@ -222,7 +225,7 @@ void ClusterState::take_shards(std::size_t index, Reading& reading, std::size_t&
       if (!std::exchange(nodes_[index].range_reported, true)) change.shard_out_of_range = id;
     } else if (!reading.listed[id]) {
       reading.listed[id] = true;
-      apply_claim(index, id, claim, now, change);
+      apply_claim(index, id, claim, reading.arrived, change);
     }
   }
 }
@@ -414,28 +417,29 @@ void ClusterState::check_writes(Node& node, TimePoint previous_view, Change& cha
   }
 }
 
-void ClusterState::apply_claim(std::size_t node, std::uint32_t shard, std::int32_t claim, TimePoint now,
+void ClusterState::apply_claim(std::size_t node, std::uint32_t shard, std::int32_t claim, TimePoint arrived,
                                Change& change) {
   std::int32_t& last = nodes_[node].claims[shard];
   const std::int32_t before = std::exchange(last, claim);
   if (before == claim) return;
+  if (shards_[shard].changed > arrived) return;  // something newer was learned before this slice had its turn
   if (claim >= 0) {
-    set_leader(shard, claim, LeaderSource::view, now, change);
+    set_leader(shard, claim, LeaderSource::view, arrived, change);
   } else if (before >= 0 && before == leader(shard)) {
     // The node stopped saying so. A node that starts with "nobody" takes nothing back.
-    set_leader(shard, -1, LeaderSource::view, now, change);
+    set_leader(shard, -1, LeaderSource::view, arrived, change);
   }
 }
 
-void ClusterState::forget_unconfirmed(std::size_t node, Reading& reading, std::size_t& left, TimePoint now,
-                                      Change& change) {
+void ClusterState::forget_unconfirmed(std::size_t node, Reading& reading, std::size_t& left, Change& change) {
   // A new stream may mean a new process: what was believed of the node before the stream was opened, and what its first
   // view does not say again, is void.
   const auto index = static_cast<std::int32_t>(node);
   for (std::uint32_t& shard = reading.next_to_confirm; shard < shards_.size(); ++shard, --left) {
     if (left == 0 || change.leaders.size() >= changes_per_slice) return;
     if (leader(shard) != index || nodes_[node].claims[shard] == index) continue;
-    if (shards_[shard].changed < nodes_[node].stream_opened) set_leader(shard, -1, LeaderSource::view, now, change);
+    if (shards_[shard].changed < nodes_[node].stream_opened)
+      set_leader(shard, -1, LeaderSource::view, reading.arrived, change);
   }
 }
 

@@ -67,7 +67,7 @@ class ClusterState {
   [[nodiscard]] Change on_view(std::size_t node, wire::LeaderView view, TimePoint now);
   /// Whether some of a view is left to be taken in, and the next slice of it.
   [[nodiscard]] bool amid_view(std::size_t node) const { return nodes_[node].reading != nullptr; }
-  [[nodiscard]] Change on_next_slice(std::size_t node, TimePoint now);
+  [[nodiscard]] Change on_next_slice(std::size_t node);
   /// The node answered a request that was sent at `asked` as only a leader does.
   [[nodiscard]] Change on_leader_answer(std::uint32_t shard, std::size_t node, TimePoint asked, TimePoint now);
   /// The node named another configured node as the leader.
@@ -123,6 +123,7 @@ class ClusterState {
     wire::LeaderView view;
     std::vector<std::int32_t> claims;  // by place in `view.leaders`, once they were looked up
     std::vector<bool> listed;          // shards that this view has told of: the first word counts
+    TimePoint arrived{};
     TimePoint previous_view{};
     bool first_of_stream = false;
     std::size_t next = 0;               // among the shards of the view ...
@@ -168,12 +169,12 @@ class ClusterState {
   void learn_others(std::size_t index, const wire::LeaderView& view, const wire::Node* self,
                     const Translations& addresses, TimePoint now, Change& change);
   void begin_view(std::size_t index, wire::LeaderView view, TimePoint arrived, Change& change);
-  void take_slice(std::size_t index, TimePoint now, Change& change);
-  void take_shards(std::size_t index, Reading& reading, std::size_t& left, TimePoint now, Change& change);
+  void take_slice(std::size_t index, Change& change);
+  void take_shards(std::size_t index, Reading& reading, std::size_t& left, Change& change);
   [[nodiscard]] std::int32_t claim_of(std::size_t index, Reading& reading, std::uint32_t leader) const;
   void check_writes(Node& node, TimePoint previous_view, Change& change);
-  void apply_claim(std::size_t node, std::uint32_t shard, std::int32_t claim, TimePoint now, Change& change);
-  void forget_unconfirmed(std::size_t node, Reading& reading, std::size_t& left, TimePoint now, Change& change);
+  void apply_claim(std::size_t node, std::uint32_t shard, std::int32_t claim, TimePoint arrived, Change& change);
+  void forget_unconfirmed(std::size_t node, Reading& reading, std::size_t& left, Change& change);
   void set_leader(std::uint32_t shard, std::int32_t leader, LeaderSource source, TimePoint now, Change& change);
 
   // What users are shown: nodes by their place among those that are present.

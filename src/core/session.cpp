@@ -274,7 +274,7 @@ void Session::on_timer(const TimerToken& token, TimePoint now) {
     case TimerKind::node_slot:
       return start_queued(token.subject, now);
     case TimerKind::view:
-      return on_news_of(token.subject, cluster_.on_next_slice(token.subject, now), now);
+      return on_news_of(token.subject, cluster_.on_next_slice(token.subject), now);
     case TimerKind::watch:
       return carry_out(token.subject, nodes_[token.subject].watch->op.on_timer(now, random_.unit()), {}, now);
     case TimerKind::ready_deadline:

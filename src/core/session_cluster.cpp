@@ -115,6 +115,7 @@ void Session::carry_out(std::size_t node, const WatchOp::Step& step, const std::
     const WatchId id{next_watch_++};
     if (std::exchange(watch.opened_before, true)) counters_.stream_reconnects.add();
     cluster_.on_stream_opened(node, now);
+    timers_.cancel(nodes_[node].view_timer);  // what the old one was telling is over
     streams_.emplace(id, node);
     watch.stream = id;
     StartWatch start{id, cluster_.address(node)};
@@ -200,11 +201,9 @@ void Session::remove_node(std::size_t node, TimePoint now) {
   // Requests on their way may end; what waits for the node goes elsewhere.
   const std::deque<Queued> waiting = std::exchange(nodes_[node].queue, {});
   count_queue(node);
+  for (const Queued& queued : waiting) find(queued.id)->queued_at.reset();
   for (const Queued& queued : waiting) {
-    if (RequestOp* op = find(queued.id)) {
-      op->queued_at.reset();
-      route(*op, now);
-    }
+    if (RequestOp* op = find(queued.id)) route(*op, now);
   }
 }
 

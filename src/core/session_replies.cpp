@@ -79,7 +79,6 @@ void Session::on_reply(Reply reply, TimePoint now) {
   --node.on_wire;
   if (call.trial) --node.trials;
   if (reply.status == 0) tokens_.on_accepted(call.token);
-  tokens_.redact(reply.message);  // nobody sees it before
   if (reply.status == grpc_status::unauthenticated) tokens_.on_refused(call.token, now, random_.unit());
   if (observable) count_come_home(call);
   if (RequestOp* op = call.operation ? find(*call.operation) : nullptr) {
@@ -107,6 +106,7 @@ void Session::take_reply(RequestOp& op, const CallRecord& call, Reply& reply, Ti
   const Effect effect = effect_of(call.method);
   if (reply.status != 0) {
     Verdict verdict = classify(reply, call.method);
+    tokens_.redact(verdict.detail);  // nobody else sees what a server says
     if (call.given_up && !verdict.node_answered) verdict.detail = "no answer yet, and another node leads the shard now";
     if (verdict.code == ErrorCode::unauthenticated && reply.message.empty())
       verdict.detail = call.token != 0 ? "the server refused the token" : "the server wants a token, and none was sent";

@@ -42,7 +42,7 @@ MUTATIONS = [
     Mutation("a view that was overtaken is news", "topology", "cluster_state.cpp",
              "view.epoch < nodes_[index].view.epoch", "false"),
     Mutation("what a stream that ended had claimed is kept", "topology", "cluster_state.cpp",
-             "if (listed_all && reading.first_of_stream) forget_unconfirmed(index, reading, left, now, change);",
+             "if (listed_all && reading.first_of_stream) forget_unconfirmed(index, reading, left, change);",
              "if (listed_all) reading.next_to_confirm = static_cast<std::uint32_t>(shards_.size());", statement=True),
     Mutation("the generation does not grow", "topology", "cluster_state.cpp",
              "(counts ? 1 : 0)", "0"),

@@ -47,7 +47,10 @@ struct Cluster {
     most_changes = std::max(most_changes, change.leaders.size());
   }
   void show(std::size_t node, wire::LeaderView view) { note(state.on_view(node, std::move(view), now += 1ms)); }
-  void go_on(std::size_t node) { note(state.on_next_slice(node, now += 1ms)); }
+  void go_on(std::size_t node) {
+    now += 1ms;
+    note(state.on_next_slice(node));
+  }
   void take(std::size_t node, wire::LeaderView view) {
     show(node, std::move(view));
     while (state.amid_view(node)) go_on(node);
@@ -106,6 +109,67 @@ TEST_CASE("A new stream ends what was left of a view of the one before") {
   cluster.state.on_stream_opened(0, cluster.now += 1ms);
   CHECK_FALSE(cluster.state.amid_view(0));
   CHECK(cluster.state.leader(shards - 1) == -1);
+}
+
+TEST_CASE("What was learned after a view came is not undone when the view's last slice is taken in") {
+  Cluster cluster;
+  cluster.show(0, view_of(0, 2, shards, [](auto) { return 0; }));
+  REQUIRE(cluster.state.amid_view(0));
+  const TimePoint asked = cluster.now += 1ms;
+  cluster.note(cluster.state.on_leader_answer(shards - 1, 1, asked, cluster.now += 1ms));
+  while (cluster.state.amid_view(0)) cluster.go_on(0);
+  CHECK(cluster.state.leader(shards - 2) == 0);
+  CHECK(cluster.state.leader(shards - 1) == 1);
+}
+
+TEST_CASE("A node that its own view removes has nothing more to tell") {
+  // The seed is named, the others are told of. They tell of each other until one of them does not any more.
+  ClusterState state{{"seed:1"}, 4, [](std::string_view, std::string_view address) { return std::string{address}; }};
+  TimePoint now = start;
+  const auto show = [&](std::size_t node, std::uint64_t epoch, std::vector<std::string> others) {
+    const auto address = [&](std::size_t of) { return of == 0 ? "seed:1" : of == 1 ? "a:1" : "b:1"; };
+    wire::LeaderView view;
+    view.epoch = epoch;
+    view.nodes = {{name(node), address(node), "unknown"}};
+    for (const std::string& other : others) view.nodes.push_back({other, other, "follower"});
+    view.leaders = {name(node)};
+    view.shards = {{1, 0}};
+    const ClusterState::Change change = state.on_view(node, std::move(view), now += 1ms);
+    state.publish(change);
+    return change;
+  };
+  show(0, 1, {"a:1", "b:1"});
+  show(1, 1, {"b:1"});
+  show(2, 1, {"a:1"});
+  show(0, 2, {});
+  REQUIRE(state.node_count() == 3);
+  const ClusterState::Change change = show(1, 2, {});
+  CHECK(change.removed.size() == 2);
+  CHECK(state.node_count() == 1);
+  CHECK_FALSE(state.amid_view(1));
+  CHECK(state.health(1) == NodeHealth::unknown);
+  CHECK(state.leader(1) == -1);
+}
+
+TEST_CASE("A stream that is opened again amid a large view, for whatever reason, leaves nothing of the view behind") {
+  auto options = test::watched_nodes(1);
+  options.total_shards = shards;
+  test::Script script{options};
+  std::vector<std::uint32_t> all(shards);
+  for (std::uint32_t shard = 0; shard < shards; ++shard) all[shard] = shard;
+  const auto amid_view = [&] { return script.leader(0) == 0 && script.leader(shards - 1) == -1; };
+  script.claims(0, all);
+  REQUIRE(amid_view());
+  SECTION("other certificates") { script.session().reopen_streams(script.now()); }
+  SECTION("its end, and a loop that was blocked until it is due again") {
+    script.end_stream(0);
+    script.oversleep(1s);
+  }
+  script.wait(1s);
+  CHECK(script.streaming(0));
+  script.claims(0, all);
+  script.wait(1s);
+  CHECK(script.leader(shards - 1) == 0);
 }
 
 TEST_CASE("A node that goes while a view is taken in leads nothing, whatever is left of the view") {

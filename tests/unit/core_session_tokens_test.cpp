@@ -264,6 +264,18 @@ TEST_CASE("A token that a server repeats in its words is told to nobody") {
   CHECK(script.connections.back().detail == "who is <token>?");
 }
 
+TEST_CASE("A token that is a word of the server's does not change what the server says") {
+  Script script{with_tokens(watched_nodes(2))};
+  script.give_token("leader", 10s);
+  const auto get = script.get(1);
+  const OnWire first = script.expect(a_get);
+  script.answer(first, not_leader());
+  const OnWire second = script.expect(a_get);
+  CHECK(second.node != first.node);
+  script.answer(second, missing());
+  CHECK(get.succeeded());
+}
+
 TEST_CASE("Who is cancelled or closed while he waits for a token is told once, and nothing is left") {
   Script script{with_tokens(nodes(1))};
   const auto cancelled = script.put(1);
