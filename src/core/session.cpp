@@ -192,7 +192,7 @@ void Session::drop_calls(RequestOp& op, ErrorCode why, TimePoint now) {
     if (observed()) observe_attempt_end(op, call, why, now);
     if (effect_of(call.method) == Effect::write) {
       call.in_lane = op.in_lane;
-      if (locks_key(op)) call.key_lock = std::make_shared<KeyLock>(op.request.conditional->key, op.request.id);
+      if (locks_key(op)) call.key_lock = std::make_shared<KeyLock>(KeyLock{op.request.conditional->key, op.request.id});
     }
     make_ghost(op, op.call);
   }
