@@ -176,10 +176,10 @@ class Bench:
                          where.port_list, where.pid_list, str(self.warm_up), str(self.seconds), str(workload.rate)], 60 + 2 * self.seconds)
         return json.loads(output)
 
-    def half_rate(self, op, value_bytes):
+    def half_rate(self, op, value_bytes, nodes):
         """Half of what the baseline does at most: at this rate nobody has to queue."""
-        workload = Workload(op, 64, value_bytes)
-        with servers(self.build, value_bytes) as where:
+        workload = Workload(op, 64, value_bytes, nodes=nodes)
+        with servers(self.build, value_bytes, nodes=nodes) as where:
             return median([self.measure(BASELINE, workload, where)["ops_per_s"] for _ in range(self.rounds)]) / 2
 
     def compare(self, workload):
@@ -212,18 +212,20 @@ def median(values):
     return None if any(value is None for value in values) else statistics.median(values)
 
 
-def ratio(name, figure, rounds):
-    """To the baseline of the same round, then the median."""
-    return median([one[name][figure] / one[BASELINE][figure] if one[name][figure] and one[BASELINE][figure] else None for one in rounds])
+def ratio(name, figure, rounds, to=BASELINE):
+    """To the baseline of the same round, or to another contestant if it is there; then the median."""
+    pairs = [(one[name][figure], one[to][figure]) if to in one else (None, None) for one in rounds]
+    return median([figure / base if figure and base else None for figure, base in pairs])
 
 
 def row(name, workload, rounds):
     figures = {figure: median([one[name][figure] for one in rounds]) for figure in FIGURES}
     rates = [one[name]["ops_per_s"] for one in rounds]
     return {"name": name, "op": workload.op, "in_flight": workload.in_flight, "value_bytes": workload.value_bytes, **figures,
-            "rate": workload.rate,
+            "rate": workload.rate, "nodes": workload.nodes,
             "ops_per_s_min": min(rates), "ops_per_s_max": max(rates), "rounds": len(rounds),
             "ops_ratio": ratio(name, "ops_per_s", rounds), "cpu_ratio": ratio(name, "cpu_us_per_op", rounds),
+            "cpu_ratio_to_h2load": ratio(name, "cpu_us_per_op", rounds, "h2load"),
             "p50_ratio": ratio(name, "p50_us", rounds), "p99_ratio": ratio(name, "p99_us", rounds)}
 
 
@@ -232,7 +234,7 @@ COLUMNS = [("client", 18, lambda r: r["name"]), ("ops/s", 9, lambda r: f"{r['ops
            ("CPU us/op", 10, lambda r: number(r["cpu_us_per_op"], 2)), ("p50 us", 9, lambda r: number(r["p50_us"], 0)),
            ("p99 us", 9, lambda r: number(r["p99_us"], 0)), ("p99.9 us", 9, lambda r: number(r["p999_us"], 0)),
            ("allocs", 7, lambda r: number(r["allocs_per_op"], 1)), ("server", 7, lambda r: "-" if r["server_core"] is None else f"{r['server_core']:.0%}"),
-           ("x ops", 6, lambda r: number(r["ops_ratio"], 2)), ("x CPU", 6, lambda r: number(r["cpu_ratio"], 2)),
+           ("x ops", 6, lambda r: number(r["ops_ratio"], 2)), ("x CPU", 6, lambda r: number(r["cpu_ratio"], 2)), ("of h2load", 9, lambda r: number(r["cpu_ratio_to_h2load"], 2)),
            ("x p50", 6, lambda r: number(r["p50_ratio"], 2)), ("x p99", 6, lambda r: number(r["p99_ratio"], 2))]
 
 
@@ -262,7 +264,7 @@ def workloads(options, bench=None):
     if options.quick:
         return [Workload("get", 64, 100, nodes=options.nodes)]
     if options.open_loop:
-        return [Workload(op, 0, size, options.rate or bench.half_rate(op, size)) for op in options.op or ["get"]
+        return [Workload(op, 0, size, options.rate or bench.half_rate(op, size, options.nodes), nodes=options.nodes) for op in options.op or ["get"]
                 for size in options.value_bytes or [100]]
     every = [Workload(op, in_flight, size, nodes=options.nodes) for op in options.op or ["get", "put"] for size in options.value_bytes or [100, 10 * 1024, MIB]
              for in_flight in options.in_flight or [1, 16, 64, 256, 4096]]
