@@ -46,7 +46,7 @@ inline std::string view_bytes(std::uint32_t shards, std::size_t nodes, std::uint
 /// A whole view, slice by slice; a snapshot after each.
 inline void take_view(core::ClusterState& cluster, std::size_t node, wire::LeaderView view) {
   cluster.publish(cluster.on_view(node, std::move(view), begin));
-  while (cluster.amid_view(node)) cluster.publish(cluster.on_next_slice(node, begin));
+  while (cluster.amid_view(node)) cluster.publish(cluster.on_next_slice(node));
 }
 
 /// A session with a transport that answers when it is told to, 10,000 operations per second of the session's time.
