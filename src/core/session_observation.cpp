@@ -118,18 +118,6 @@ NodeCounterList Session::node_counters() const {
   return list;
 }
 
-void Session::count_sent(const CallRecord& call) {
-  const Node& node = nodes_[call.node];
-  node.counters->attempts.add();
-  node.counters->in_flight.set(node.on_wire);
-}
-
-void Session::count_come_home(const CallRecord& call) {
-  const Node& node = nodes_[call.node];
-  node.counters->in_flight.set(node.on_wire);
-  if (!call.operation) node.counters->ghosts.set(node.counters->ghosts.value() - 1);
-}
-
 void Session::count_given_up(const CallRecord& call) {
   nodes_[call.node].counters->ghosts.add();
   nodes_[call.node].counters->failures.add();
@@ -138,10 +126,6 @@ void Session::count_given_up(const CallRecord& call) {
 void Session::count_failure(const CallRecord& call, const Verdict& verdict, TimePoint now) {
   nodes_[call.node].counters->failures.add();
   if (verdict.node_answered) nodes_[call.node].counters->latency.record(now - call.started);
-}
-
-void Session::count_success(const CallRecord& call, TimePoint now) {
-  nodes_[call.node].counters->latency.record(now - call.started);
 }
 
 void Session::count_queue(std::size_t node) { nodes_[node].counters->queued.set(nodes_[node].queue.size()); }

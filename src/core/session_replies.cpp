@@ -69,6 +69,16 @@ bool outcome_unknown(wire::Method method, std::uint32_t shard, Reply& reply) {
 
 }  // namespace
 
+// Counted for each operation: here, so that it is inlined.
+inline void Session::count_come_home(const CallRecord& call) {
+  const Node& node = nodes_[call.node];
+  node.counters->in_flight.set(node.on_wire);
+  if (!call.operation) node.counters->ghosts.set(node.counters->ghosts.value() - 1);
+}
+inline void Session::count_success(const CallRecord& call, TimePoint now) {
+  nodes_[call.node].counters->latency.record(now - call.started);
+}
+
 void Session::on_reply(Reply reply, TimePoint now) {
   const auto found = calls_.find(reply.id);
   if (found == calls_.end()) return;

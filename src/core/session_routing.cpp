@@ -6,6 +6,20 @@
 
 // From an operation to a request: which node is asked, and when.
 namespace norikv::core {
+namespace {
+
+/// How long an attempt may take that can be repeated. A crowd of requests to one node gets up to half as long again,
+/// one more than the other: if the node hangs they run out of time one after the other, and not all in one moment that
+/// the requests to other nodes have to wait for.
+Duration attempt_time(const ClientOptions& options, std::size_t on_wire) {
+  constexpr std::size_t crowd = 64;
+  const Duration time = options.retry.attempt_timeout;
+  if (on_wire <= crowd) return time;
+  const auto limit = static_cast<Duration::rep>(options.limits.in_flight_per_node);
+  return time + time / 2 / limit * static_cast<Duration::rep>(on_wire - crowd);
+}
+
+}  // namespace
 
 void Session::route(RequestOp& op, TimePoint now) {
   timers_.cancel(op.wake_timer);
@@ -68,6 +82,13 @@ void Session::pause(RequestOp& op, TimePoint until) {
   op.wake_timer = timers_.schedule(until, {TimerKind::operation_wake, static_cast<std::uint64_t>(op.request.id)});
 }
 
+// Counted for each operation: here, so that it is inlined.
+inline void Session::count_sent(const CallRecord& call) {
+  const Node& node = nodes_[call.node];
+  node.counters->attempts.add();
+  node.counters->in_flight.set(node.on_wire);
+}
+
 void Session::launch(RequestOp& op, std::size_t node, AttemptReason reason, TimePoint now) {
   const Request& request = op.request;
   Call call;
@@ -76,7 +97,7 @@ void Session::launch(RequestOp& op, std::size_t node, AttemptReason reason, Time
   call.method = op.step.method;
   call.payload = op.step.payload;
   call.deadline = request.deadline;
-  if (op.repeatable()) call.deadline = std::min(call.deadline, now + options_.retry.attempt_timeout);
+  if (op.repeatable()) call.deadline = std::min(call.deadline, now + attempt_time(options_, nodes_[node].on_wire));
   const Dialect dialect = nodes_[node].dialect;
   if (op.effect() == Effect::read) {
     call.suffix = wire::encode_consistency(request.consistency_text ? std::string_view{*request.consistency_text}
@@ -153,6 +174,8 @@ void Session::start_queued(std::size_t index, TimePoint now) {
   if (failing_all_) return;
   std::deque<TimePoint>& settling = nodes_[index].settling;
   while (!settling.empty() && settling.front() <= now) settling.pop_front();
+  timers_.cancel(nodes_[index].slot_timer);
+  if (nodes_[index].queue.empty()) return;  // nearly always
   while (!nodes_[index].queue.empty() && has_place(index)) {
     const OpId id = nodes_[index].queue.front().id;
     nodes_[index].queue.pop_front();
@@ -166,7 +189,6 @@ void Session::start_queued(std::size_t index, TimePoint now) {
   }
   if (observable) count_queue(index);
   Node& node = nodes_[index];
-  timers_.cancel(node.slot_timer);
   if (!node.queue.empty() && !node.settling.empty())
     node.slot_timer = timers_.schedule(node.settling.front(), {TimerKind::node_slot, index});
 }

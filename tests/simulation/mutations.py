@@ -103,7 +103,7 @@ MUTATIONS = [
              "return refused(Failure::permanent, ErrorCode::out_of_range);",
              "return refused(Failure::unavailable, ErrorCode::out_of_range);", statement=True),
     Mutation("an attempt is not bounded by attempt_timeout", "budget", "session_routing.cpp",
-             "if (op.repeatable()) call.deadline = std::min(call.deadline, now + options_.retry.attempt_timeout);",
+             "if (op.repeatable()) call.deadline = std::min(call.deadline, now + attempt_time(options_, nodes_[node].on_wire));",
              "(void)0;", statement=True),
     Mutation("an attempt may outlast its operation", "deadline", "session_routing.cpp",
              "call.deadline = request.deadline;", "call.deadline = request.deadline + std::chrono::milliseconds{1};", statement=True),

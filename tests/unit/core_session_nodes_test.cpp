@@ -125,6 +125,20 @@ TEST_CASE("A node that does not answer is asked by few until it does") {
   CHECK(script.unanswered().size() == 19);
 }
 
+TEST_CASE("A crowd of requests to one node does not run out of time in one moment") {
+  auto options = nodes(1);
+  options.limits.in_flight_per_node = 200;
+  Script script{options};
+  lead(script, 4, 0);
+  for (int i = 0; i < 200; ++i) static_cast<void>(script.get(4, {.timeout = 60s}));
+  const std::vector<OnWire> requests = script.unanswered();
+  REQUIRE(requests.size() == 200);
+  const auto time = [&](std::size_t i) { return requests[i].deadline - script.now(); };
+  for (std::size_t i = 0; i <= 64; ++i) CHECK(time(i) == 1s);
+  for (std::size_t i = 65; i < 200; ++i) CHECK(time(i) == time(i - 1) + 2500us);
+  CHECK(time(199) < 1500ms);
+}
+
 TEST_CASE("A write that can't be repeated and hangs does not keep others from trying its node") {
   auto options = watched_nodes(1);
   options.retry.breaker.failures = 1;
