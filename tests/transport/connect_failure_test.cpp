@@ -28,8 +28,17 @@ const std::string required =
     "Ssl handshake failed: SSL_ERROR_SSL: error:0A00045C:SSL routines::tlsv13 alert certificate required";
 const std::string unknown_ca =
     "Ssl handshake failed: SSL_ERROR_SSL: error:0A000418:SSL routines::tlsv1 alert unknown ca";
+const std::string refused =
+    "Ssl handshake failed: SSL_ERROR_SSL: error:0A000410:SSL routines::sslv3 alert handshake failure";
+const std::string old_version =
+    "Ssl handshake failed: SSL_ERROR_SSL: error:0A00042E:SSL routines::tlsv1 alert protocol version";
+const std::string no_http2 =
+    "Ssl handshake failed: SSL_ERROR_SSL: error:0A000460:SSL routines::tlsv1 alert no application protocol";
+const std::string no_alpn = "Cannot check peer: missing selected ALPN property.";
+const std::string no_such_name =
+    "Ssl handshake failed: SSL_ERROR_SSL: error:0A000458:SSL routines::tlsv1 unrecognized name";
 const std::string other_handshake =
-    "Ssl handshake failed: SSL_ERROR_SSL: error:0A000102:SSL routines::unsupported protocol";
+    "Ssl handshake failed: SSL_ERROR_SSL: error:0A000432:SSL routines::tlsv1 alert decode error";
 const std::string name = "Peer name node.test is not in peer certificate";
 
 struct Case {
@@ -57,6 +66,14 @@ const std::vector<Case>& cases() {
       {with_certificate, "Socket closed", {"may not know the authority", "speaks no TLS"}, {"expired", "has none"}},
       {with_ended, "Socket closed", {"TlsOptions::certificate, which has expired", "speaks no TLS"}, {"has none"}},
       {with_certificate, "recvmsg:Connection reset by peer", {"may not know the authority"}, {}},
+      {own_ca, "Endpoint read failed", {"may ask for a client certificate", "speaks no TLS"}, {"expired"}},
+      // What was said while the two sides looked for something in common.
+      {own_ca, refused, {"another client certificate", "no cipher"}, {"asks for a client", "no TLS"}},
+      {own_ca, old_version, {"no version of TLS from 1.2 on"}, {"certificate"}},
+      {own_ca, no_http2, {"does not agree to speak HTTP/2 (ALPN)"}, {"certificate"}},
+      {own_ca, no_alpn, {"does not agree to speak HTTP/2 (ALPN)"}, {"certificate"}},
+      {with_name, no_such_name, {"serves nothing under TlsOptions::server_name \"node.test\""}, {"certificate"}},
+      {own_ca, no_such_name, {"under which the node is dialled"}, {"certificate"}},
       // A client without TLS.
       {plaintext, "Socket closed", {"may want TLS", "ClientOptions::tls is not set"}, {"certificate"}},
       {plaintext, "recvmsg:Connection reset by peer", {"may want TLS"}, {"certificate"}},

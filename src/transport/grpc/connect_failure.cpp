@@ -12,6 +12,11 @@ bool says(std::string_view text, std::initializer_list<std::string_view> any_of)
   return false;
 }
 
+// gRPC passes on no more than the alert, and this one has several causes.
+constexpr std::string_view refused_handshake =
+    "the server refuses the TLS handshake: it may ask for another client certificate, or the two sides may have no "
+    "cipher, curve or signature in common";
+
 // The texts are gRPC's and OpenSSL's; tests/transport/security_test.cpp sees them come.
 std::string cause(std::string_view text, const SecurityFacts& facts) {
   if (facts.tls) {
@@ -20,15 +25,20 @@ std::string cause(std::string_view text, const SecurityFacts& facts) {
     if (says(text, {"wrong version number", "WRONG_VERSION_NUMBER", "packet length too long", "http request"}))
       return std::string(speaks_no_tls);
     if (says(text, {"certificate required", "alert bad certificate", "alert certificate", "alert unknown ca",
-                    "alert handshake failure", "alert unsupported certificate"}))
+                    "alert unsupported certificate"}))
       return refused_certificate(facts);
+    if (says(text, {"alert handshake failure"})) return std::string(refused_handshake);
+    if (says(text, {"alert protocol version", "unsupported protocol"})) return std::string(speaks_old_tls);
+    if (says(text, {"no application protocol", "selected ALPN"})) return std::string(speaks_no_http2);
+    if (says(text, {"unrecognized name"})) return unknown_name(facts);
     if (says(text, {"empty address list"}))
       return facts.own_ca ? "gRPC does not take the TLS options"
                           : "gRPC does not take the TLS options, or finds no authorities in the system (TlsOptions::ca "
                             "names none)";
     if (says(text, {"Ssl handshake failed", "handshake failed", "SSL_ERROR"})) return "the TLS handshake failed";
   }
-  if (says(text, {"Socket closed", "Connection reset by peer", "Broken pipe"})) return silent_end(facts);
+  if (says(text, {"Socket closed", "Connection reset by peer", "Broken pipe", "Endpoint read failed"}))
+    return silent_end(facts);
   return {};
 }
 

@@ -156,7 +156,7 @@ TlsStream::Step TlsStream::handshake() {
   unsigned size = 0;
   SSL_get0_alpn_selected(ssl_, &protocol, &size);
   if (std::string_view(reinterpret_cast<const char*>(protocol), size) != chosen) {
-    error_ = "the server does not agree to speak HTTP/2 (ALPN)";
+    error_ = speaks_no_http2;
     return Step::failed;
   }
   ready_ = true;
@@ -225,11 +225,19 @@ std::string TlsStream::explain() const {
     return of_verification(verdict, facts) + " (certificate verify failed: " + std::to_string(verdict) + ", " +
            X509_verify_cert_error_string(verdict) + ")";
   }
+  const bool cipher_is_chosen = SSL_get_current_cipher(ssl_) != nullptr;
   switch (why) {
     case SSL_R_WRONG_VERSION_NUMBER:
     case SSL_R_PACKET_LENGTH_TOO_LONG:
     case SSL_R_HTTP_REQUEST:
       return std::string(speaks_no_tls) + told;
+    case SSL_R_TLSV1_ALERT_PROTOCOL_VERSION:
+    case SSL_R_UNSUPPORTED_PROTOCOL:
+      return std::string(speaks_old_tls) + told;
+    case SSL_AD_REASON_OFFSET + SSL_AD_NO_APPLICATION_PROTOCOL:
+      return std::string(speaks_no_http2) + told;
+    case SSL_R_TLSV1_UNRECOGNIZED_NAME:
+      return unknown_name(facts) + told;
     case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
     case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
     case SSL_R_SSLV3_ALERT_NO_CERTIFICATE:
@@ -237,9 +245,11 @@ std::string TlsStream::explain() const {
     case SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED:
     case SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN:
     case SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE:
-    case SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE:
     case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
       return refused_certificate(facts) + told;
+    case SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE:
+      // A certificate is asked for once there is a cipher.
+      return (cipher_is_chosen ? refused_certificate(facts) : std::string(nothing_in_common)) + told;
     default:
       return "the TLS handshake failed" + told;
   }

@@ -9,6 +9,13 @@ std::string not_the_name(const SecurityFacts& facts) {
   return "the server's certificate does not hold TlsOptions::server_name \"" + facts.server_name + "\"";
 }
 
+std::string unknown_name(const SecurityFacts& facts) {
+  if (facts.server_name.empty())
+    return "the server serves nothing under the name under which the node is dialled, and TlsOptions::server_name "
+           "names no other";
+  return "the server serves nothing under TlsOptions::server_name \"" + facts.server_name + "\"";
+}
+
 std::string bad_server_certificate(const SecurityFacts& facts) {
   return std::string("the server's certificate is not signed by ") +
          (facts.own_ca ? "TlsOptions::ca" : "an authority of the system (TlsOptions::ca names no other)") +

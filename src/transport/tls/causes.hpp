@@ -20,6 +20,9 @@ struct SecurityFacts {
 /// The server's certificate is for somebody else.
 [[nodiscard]] std::string not_the_name(const SecurityFacts& facts);
 
+/// The server said in TLS that it has nothing to do with the name that it was asked for (SNI).
+[[nodiscard]] std::string unknown_name(const SecurityFacts& facts);
+
 /// The server's certificate did not pass, and nothing tells authority and time apart.
 [[nodiscard]] std::string bad_server_certificate(const SecurityFacts& facts);
 
@@ -33,5 +36,15 @@ struct SecurityFacts {
 /// What came is no TLS.
 inline constexpr std::string_view speaks_no_tls =
     "the server speaks no TLS on this port, and ClientOptions::tls is set";
+
+/// What came of ALPN.
+inline constexpr std::string_view speaks_no_http2 = "the server does not agree to speak HTTP/2 (ALPN)";
+
+/// Before a version was chosen, the server said that it has none of ours.
+inline constexpr std::string_view speaks_old_tls = "the server has no version of TLS from 1.2 on";
+
+/// Before a cipher was chosen, the server broke the handshake off.
+inline constexpr std::string_view nothing_in_common =
+    "the server refuses the TLS handshake: the two sides may have no cipher, curve or signature in common";
 
 }  // namespace norikv::transport
