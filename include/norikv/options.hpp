@@ -123,7 +123,7 @@ enum class TransportKind : std::uint8_t {
 struct ConnectionOptions {
   /// Connections to each node. More than one helps when one connection keeps a core busy.
   std::uint32_t per_node = 1;
-  /// For an attempt to connect. gRPC may take up to 1.2 times `reconnect.cap` for it, if that is longer.
+  /// For an attempt to connect to one address. gRPC may take up to 1.2 times `reconnect.cap` for it, if that is longer.
   Duration connect_timeout = std::chrono::seconds{1};
   /// The first and the longest pause between connection attempts to one node.
   Backoff reconnect{std::chrono::milliseconds{100}, std::chrono::seconds{2}};

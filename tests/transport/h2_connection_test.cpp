@@ -1,6 +1,3 @@
-#include <dlfcn.h>
-#include <netdb.h>
-
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -11,21 +8,10 @@
 #include "support/catch.hpp"
 #include "support/certificates.hpp"
 #include "transport/h2/h2_transport.hpp"
+#include "transport/names.hpp"
 #include "transport/raw_peer.hpp"
 #include "transport/scripted_server.hpp"
 #include "transport/test_client.hpp"
-
-// A name with two addresses, of which only the second one is anybody's: libuv asks this function.
-constexpr const char* two_addresses = "two-addresses.test";
-
-extern "C" int getaddrinfo(const char* name, const char* service, const addrinfo* hints, addrinfo** found) {
-  static const auto system = reinterpret_cast<decltype(&getaddrinfo)>(dlsym(RTLD_NEXT, "getaddrinfo"));
-  if (name == nullptr || std::string_view{name} != two_addresses) return system(name, service, hints, found);
-  if (const int error = system("127.0.0.2", service, hints, found); error != 0) return error;
-  addrinfo* last = *found;
-  while (last->ai_next != nullptr) last = last->ai_next;
-  return system("127.0.0.1", service, hints, &last->ai_next);
-}
 
 // What the h2 transport does with peers that a gRPC server can't play.
 namespace norikv::test {
@@ -460,7 +446,7 @@ TEST_CASE("h2: a name that no operation needs is not looked up, so that the loop
   CHECK(client.end_of(stream).status == unavailable);
 }
 
-TEST_CASE("h2: of a name's addresses the next one is tried when one refuses, and the last one tells why") {
+TEST_CASE("h2: of a name's addresses the next one is tried when one refuses, and the failure says why") {
   RawPeer peer(Form::ipv4, [](RawConnection& connection) {
     if (take_request(connection)) answer_ok(connection, connection.stream());
     connection.read_to_end();

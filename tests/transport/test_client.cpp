@@ -65,6 +65,7 @@ core::CallId TestClient::start(core::Call call) {
   inside_transport_ = true;
   transport_->start(std::move(call));
   inside_transport_ = false;
+  events_->set_timer(transport_->next_deadline());  // as at the end of a client's turn
   return id;
 }
 
@@ -75,6 +76,7 @@ core::WatchId TestClient::watch(const std::string& address, const core::Metadata
   inside_transport_ = true;
   transport_->watch(id, address, metadata);
   inside_transport_ = false;
+  events_->set_timer(transport_->next_deadline());
   return id;
 }
 
@@ -96,6 +98,22 @@ bool TestClient::run_until(const std::function<bool()>& condition, Duration limi
            [](uv_handle_t* handle) { *static_cast<bool*>(handle->data) = false; });
   while (ticking) uv_run(&loop_, UV_RUN_NOWAIT);
   return holds;
+}
+
+bool TestClient::runs_out(Duration limit) {
+  uv_timer_t guard;
+  uv_timer_init(&loop_, &guard);
+  uv_timer_start(
+      &guard, [](uv_timer_t* fired) { uv_stop(fired->loop); },
+      static_cast<std::uint64_t>(std::chrono::ceil<std::chrono::milliseconds>(limit).count()), 0);
+  uv_unref(reinterpret_cast<uv_handle_t*>(&guard));
+  const bool held = uv_run(&loop_, UV_RUN_DEFAULT) != 0;
+  bool open = true;
+  guard.data = &open;
+  uv_close(reinterpret_cast<uv_handle_t*>(&guard),
+           [](uv_handle_t* handle) { *static_cast<bool*>(handle->data) = false; });
+  while (open) uv_run(&loop_, UV_RUN_NOWAIT);
+  return !held;
 }
 
 core::Reply TestClient::reply_of(core::CallId id) {

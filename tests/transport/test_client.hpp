@@ -54,6 +54,9 @@ class TestClient final : public core::TransportSink, public loop::TurnHandler {
   /// Turns the loop once without waiting.
   void turn() { uv_run(&loop_, UV_RUN_NOWAIT); }
 
+  /// Runs the loop as its owner does, until nothing holds it. False if something did for the whole time.
+  [[nodiscard]] bool runs_out(Duration limit = std::chrono::seconds{10});
+
   /// Waits for a reply.
   core::Reply reply_of(core::CallId id);
   core::Reply call(const std::string& address, CallSpec spec = {}) { return reply_of(start(address, std::move(spec))); }

@@ -264,7 +264,7 @@ void Connection::advance_to(TimePoint now) {
   const std::optional<TimePoint> due = next_deadline();
   if (!due || now < *due) return;
   if (state_ != State::open) {
-    const char* const stage = state_ == State::connecting   ? "to connect"
+    const char* const stage = state_ == State::connecting   ? "the connection"
                               : state_ == State::tunnelling ? "the proxy's answer"
                               : state_ == State::securing   ? "the TLS handshake"
                                                             : "the peer's SETTINGS";

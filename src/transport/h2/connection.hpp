@@ -61,6 +61,8 @@ class Connection final : private SocketOwner, private SessionListener {
 
   [[nodiscard]] bool has_room() const noexcept { return state_ == State::open && session_.has_room(); }
   [[nodiscard]] bool dead() const noexcept { return state_ == State::dead; }
+  /// Whether nobody has taken the connection yet.
+  [[nodiscard]] bool connecting() const noexcept { return state_ == State::connecting; }
   /// Nothing is on it.
   [[nodiscard]] bool unused() const noexcept { return exchanges_.empty(); }
   /// It was good for a request at least.

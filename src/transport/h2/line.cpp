@@ -72,17 +72,18 @@ void Line::on_end(Exchange& exchange, Outcome outcome) {
 const util::Address& Line::first_stop() const noexcept { return *proxy_ ? (*proxy_)->address : address_; }
 
 void Line::begin() {
-  next_endpoint_ = 0;
+  plan_.restart();
+  failures_.clear();
   if (!proxy_) return give_up(proxy_.error());
   if (first_stop().kind != util::Address::Kind::name) {
-    endpoints_ = endpoints_of(first_stop());
+    plan_.assign(endpoints_of(first_stop()));
     return dial_next();
   }
   if (waiting_.calls() > 0 || owner_.loop_is_held()) {
     stage_ = Stage::looking_up;
     lookup_ = Lookup::start(shared_.loop, first_stop(), *this, shared_.lookups);
     if (lookup_ == nullptr) give_up("libuv refuses the look-up of the name");
-  } else if (!endpoints_.empty()) {
+  } else if (!plan_.empty()) {
     dial_next();  // better an old answer than none
   } else {
     stage_ = Stage::wants_lookup;
@@ -96,23 +97,49 @@ void Line::try_lookup() {
 void Line::on_lookup(std::vector<Endpoint> found, std::string error) {
   lookup_ = nullptr;
   if (found.empty()) return give_up("The name could not be looked up: " + error);
-  endpoints_ = std::move(found);
+  plan_.assign(std::move(found));
   dial_next();
 }
 
 void Line::dial_next() {
   stage_ = Stage::connected_or_trying;
   ConnectionOwner& self = *this;
-  current_ = std::make_unique<Connection>(shared_, self, name_, address_, security_, *proxy_ ? &**proxy_ : nullptr);
-  const std::string error = current_->start(endpoints_[next_endpoint_++], now());
-  if (error.empty()) return;
-  shared_.graveyard.push_back(std::move(current_));
+  const TimePoint at = now();
+  auto attempt = std::make_unique<Connection>(shared_, self, name_, address_, security_, *proxy_ ? &**proxy_ : nullptr);
+  const std::string error = attempt->start(plan_.take(at), at);
+  if (error.empty()) {
+    trying_.push_back(std::move(attempt));
+    return owner_.on_output(*trying_.back());  // nothing yet, but the loop learns of its deadlines
+  }
+  bury(std::move(attempt));
   attempt_failed(error);
 }
 
 void Line::attempt_failed(const std::string& why) {
-  if (next_endpoint_ < endpoints_.size()) return dial_next();
-  give_up(why);
+  // The last one need not be the one that explains it: another address may have had the wrong certificate.
+  if (failures_.find(why) == std::string::npos) failures_ += (failures_.empty() ? "" : "; ") + why;
+  if (plan_.has_next() && !waiting_.empty()) return dial_next();
+  if (trying_.empty()) give_up(failures_);
+}
+
+std::optional<TimePoint> Line::next_dial() const noexcept {
+  const auto connecting = [](const std::unique_ptr<Connection>& attempt) { return attempt->connecting(); };
+  // One that was taken is not silent.
+  if (trying_.empty() || waiting_.empty() || !std::ranges::all_of(trying_, connecting)) return std::nullopt;
+  return plan_.next_at();
+}
+
+void Line::choose(Connections::iterator greeted) {
+  current_ = std::move(*greeted);
+  trying_.erase(greeted);
+  for (auto& other : trying_) bury(std::move(other));
+  trying_.clear();
+  failures_.clear();
+}
+
+void Line::bury(std::unique_ptr<Connection> connection) {
+  connection->drop();
+  shared_.graveyard.push_back(std::move(connection));
 }
 
 void Line::give_up(const std::string& why) {
@@ -131,6 +158,8 @@ void Line::give_up(const std::string& why) {
 // --- what becomes of connections ---
 
 void Line::on_room(Connection& connection) {
+  const auto attempt = std::ranges::find(trying_, &connection, &std::unique_ptr<Connection>::get);
+  if (attempt != trying_.end()) choose(attempt);
   if (&connection != current_.get()) return;
   pause_ = Duration::zero();
   next_attempt_ = {};
@@ -154,21 +183,24 @@ void Line::on_down(Connection& connection, const std::string& why) {
   if (&connection == current_.get()) {
     shared_.graveyard.push_back(std::move(current_));
     stage_ = Stage::idle;
-    if (!connection.carried()) return waiting_.empty() ? give_up(why) : attempt_failed(why);
+    if (!connection.carried()) return attempt_failed(why);
     if (!waiting_.empty()) begin();
     return;
   }
-  const auto found = std::ranges::find(draining_, &connection, &std::unique_ptr<Connection>::get);
-  if (found == draining_.end()) return;
-  shared_.graveyard.push_back(std::move(*found));
-  draining_.erase(found);
+  for (Connections* const list : {&trying_, &draining_}) {
+    const auto found = std::ranges::find(*list, &connection, &std::unique_ptr<Connection>::get);
+    if (found == list->end()) continue;
+    shared_.graveyard.push_back(std::move(*found));
+    list->erase(found);
+    if (list == &trying_) attempt_failed(why);
+    return;
+  }
 }
 
 bool Line::tidy() {
   std::erase_if(draining_, [this](std::unique_ptr<Connection>& connection) {
     if (!connection->unused()) return false;
-    connection->drop();
-    shared_.graveyard.push_back(std::move(connection));
+    bury(std::move(connection));
     return true;
   });
   if (!retired_ || !waiting_.empty() || !draining_.empty()) return false;
@@ -179,31 +211,33 @@ bool Line::tidy() {
 
 void Line::drop() {
   if (lookup_ != nullptr) std::exchange(lookup_, nullptr)->forget();
-  if (current_ != nullptr) draining_.push_back(std::move(current_));
-  for (auto& connection : draining_) {
-    connection->drop();
-    shared_.graveyard.push_back(std::move(connection));
+  if (current_ != nullptr) bury(std::move(current_));
+  for (Connections* const list : {&trying_, &draining_}) {
+    for (auto& connection : *list) bury(std::move(connection));
+    list->clear();
   }
-  draining_.clear();
   stage_ = Stage::idle;
 }
 
 // --- time ---
 
 std::optional<TimePoint> Line::next_deadline() const noexcept {
-  std::optional<TimePoint> next;
+  std::optional<TimePoint> next = next_dial();
   const auto count = [&](const std::unique_ptr<Connection>& connection) {
-    if (connection == nullptr) return;
     if (const auto due = connection->next_deadline(); due && (!next || *due < *next)) next = due;
   };
-  count(current_);
+  if (current_ != nullptr) count(current_);
+  for (const auto& connection : trying_) count(connection);
   for (const auto& connection : draining_) count(connection);
   return next;
 }
 
 void Line::advance_to(TimePoint now) {
   if (current_ != nullptr) current_->advance_to(now);
+  // One that ends leaves its list, and the next attempt is put behind it.
+  for (std::size_t i = trying_.size(); i-- > 0;) trying_[i]->advance_to(now);
   for (std::size_t i = draining_.size(); i-- > 0;) draining_[i]->advance_to(now);
+  if (const auto due = next_dial(); due && now >= *due) dial_next();
 }
 
 }  // namespace norikv::transport::h2

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "transport/h2/connection.hpp"
+#include "transport/h2/dial_plan.hpp"
 #include "util/random.hpp"
 
 namespace norikv::transport::h2 {
@@ -29,8 +30,10 @@ class LineOwner {
 /// The way to one node: at most one connection that takes requests, made when a request first needs it, and those that
 /// are left to end. Requests wait here for a connection or for room on it. Owned by the transport. [loop thread]
 ///
-/// After a failed attempt (all addresses of the node were tried) there is a pause in which requests fail at once. A
-/// connection that worked and is lost is made anew by the next request.
+/// The node's addresses are dialled as `DialPlan` says. The first one where a peer greets is the connection, and the
+/// other attempts are dropped: an address that is taken by somebody who is no node does not stand in the way of one
+/// that is slow. When all have failed there is a pause in which requests fail at once. A connection that worked and is
+/// lost is made anew by the next request.
 class Line final : private ConnectionOwner, private LookupOwner {
  public:
   Line(Shared& shared, LineOwner& owner, std::string name, std::shared_ptr<const Security> security);
@@ -56,6 +59,7 @@ class Line final : private ConnectionOwner, private LookupOwner {
 
  private:
   enum class Stage : std::uint8_t { idle, wants_lookup, looking_up, connected_or_trying };
+  using Connections = std::vector<std::unique_ptr<Connection>>;
 
   // ConnectionOwner
   void on_room(Connection& connection) override;
@@ -72,6 +76,10 @@ class Line final : private ConnectionOwner, private LookupOwner {
   void begin();
   void dial_next();
   void attempt_failed(const std::string& why);
+  /// When the next address is to be dialled beside those that are.
+  [[nodiscard]] std::optional<TimePoint> next_dial() const noexcept;
+  void choose(Connections::iterator greeted);
+  void bury(std::unique_ptr<Connection> connection);
   void give_up(const std::string& why);
   void fail(Exchange& exchange);
 
@@ -84,11 +92,12 @@ class Line final : private ConnectionOwner, private LookupOwner {
   bool retired_ = false;
 
   Stage stage_ = Stage::idle;
-  std::vector<Endpoint> endpoints_;  // of the last look-up
-  std::size_t next_endpoint_ = 0;
+  DialPlan plan_;  // has the addresses of the last look-up
   Lookup* lookup_ = nullptr;
+  Connections trying_;    // attempts; empty once there is `current_`
+  std::string failures_;  // of the attempts that are over
   std::unique_ptr<Connection> current_;
-  std::vector<std::unique_ptr<Connection>> draining_;
+  Connections draining_;
   Queue waiting_;
 
   Duration pause_{0};  // the last one
