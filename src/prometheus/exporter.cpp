@@ -8,26 +8,26 @@
 
 namespace norikv {
 
-struct PrometheusExporter::State {
+struct metrics::Recorders {
   std::mutex mutex;
-  std::map<Labels, std::shared_ptr<metrics::Recorder>> recorders;
+  std::map<PrometheusExporter::Labels, std::shared_ptr<Recorder>> all;
 };
 
-PrometheusExporter::PrometheusExporter() : state_(std::make_unique<State>()) {}
+PrometheusExporter::PrometheusExporter() : recorders_(std::make_unique<metrics::Recorders>()) {}
 PrometheusExporter::~PrometheusExporter() = default;
 
 std::shared_ptr<Observer> PrometheusExporter::observer(Labels labels) {
   labels = metrics::allowed(std::move(labels));
-  const std::lock_guard lock{state_->mutex};
-  std::shared_ptr<metrics::Recorder>& recorder = state_->recorders[labels];
+  const std::lock_guard lock{recorders_->mutex};
+  std::shared_ptr<metrics::Recorder>& recorder = recorders_->all[labels];
   if (recorder == nullptr) recorder = std::make_shared<metrics::Recorder>(std::move(labels));
   return recorder;
 }
 
 std::vector<::prometheus::MetricFamily> PrometheusExporter::Collect() const {
   metrics::Families families;
-  const std::lock_guard lock{state_->mutex};
-  for (const auto& [labels, recorder] : state_->recorders) recorder->collect(families);
+  const std::lock_guard lock{recorders_->mutex};
+  for (const auto& [labels, recorder] : recorders_->all) recorder->collect(families);
   return families.take();
 }
 
