@@ -120,7 +120,7 @@ class Transport {
   /// and every connection was dropped. Nothing may be started after this.
   virtual void close(UniqueFunction<void()> done) = 0;
 
-  /// When the transport wants `advance_to` to be called next (for heartbeats); none = never. Asked after each turn.
+  /// When `advance_to` is to be called next (heartbeats, calls whose time is up); none = never. Asked after each turn.
   [[nodiscard]] virtual std::optional<TimePoint> next_deadline() const = 0;
   virtual void advance_to(TimePoint now) = 0;
 };

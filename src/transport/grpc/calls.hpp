@@ -46,6 +46,11 @@ class UnaryCall {
   /// The completion may run before this returns.
   void start(const std::shared_ptr<grpc::Channel>& channel);
   void cancel() { context_.TryCancel(); }
+  /// Its deadline has come.
+  void time_out() {
+    timed_out_ = true;
+    cancel();
+  }
   /// After `on_done`.
   [[nodiscard]] core::Reply take_reply();
 
@@ -62,6 +67,7 @@ class UnaryCall {
   grpc::ByteBuffer request_;
   grpc::ByteBuffer response_;
   grpc::Status status_;
+  bool timed_out_ = false;
 };
 
 /// One topology stream. Owned by the transport from before its start until `on_done`.

@@ -64,6 +64,10 @@ grpc::ChannelArguments channel_arguments(const ConnectionOptions& options, const
   arguments.SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, options.use_http_proxy ? 1 : 0);
   arguments.SetInt(GRPC_ARG_CLIENT_IDLE_TIMEOUT_MS, INT_MAX);
+  // The transport ends calls at their deadline. A timer of gRPC for each costs two allocations and 5 % of a call.
+  arguments.SetInt(GRPC_ARG_ENABLE_DEADLINE_CHECKS, 0);
+  // What it counts for each call, `Client::stats()` tells per node.
+  arguments.SetInt(GRPC_ARG_ENABLE_CHANNELZ, 0);
   // What gRPC calls the minimum back-off is the time that a connection attempt is given.
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, milliseconds(options.connect_timeout));
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, milliseconds(options.reconnect.base));

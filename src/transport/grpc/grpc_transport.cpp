@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "transport/deadlines.hpp"
 #include "transport/grpc/calls.hpp"
 #include "transport/grpc/channels.hpp"
 #include "transport/grpc/keeper.hpp"
@@ -21,6 +22,10 @@ constexpr int unavailable = 14;
 
 // Replies of so many bytes are enough for one turn: their copies are made on the loop, and each waits for its callback.
 constexpr std::size_t bytes_per_turn = 1024 * 1024;
+
+// gRPC carries a cancellation out where it is asked for, here on the loop: a crowd of calls to a node that hangs must
+// not keep the replies of all others waiting.
+constexpr int timed_out_per_turn = 32;
 
 /// Carries calls over gRPC's callback API, one or more channels per node. Owned by the client core; everything but the
 /// completions in `calls.cpp` is on the loop's thread, which thereby is the only one that destroys contexts and
@@ -42,6 +47,7 @@ class GrpcTransport final : public core::Transport, public CallOwner {
     NodeChannels* const node = find(call.address);
     if (node == nullptr) return refuse(call.id, unavailable, not_connected);
     const core::CallId id = call.id;
+    deadlines_.add(call.deadline, id, calls_);
     calls_.try_emplace(id, std::move(call), node->security(), loop_, *this).first->second.start(node->next());
   }
 
@@ -85,9 +91,17 @@ class GrpcTransport final : public core::Transport, public CallOwner {
     finish_close();
   }
 
-  [[nodiscard]] std::optional<TimePoint> next_deadline() const override { return next_beat_; }
+  [[nodiscard]] std::optional<TimePoint> next_deadline() const override {
+    const std::optional<TimePoint> call = deadlines_.next(calls_);
+    return call && next_beat_ ? std::min(*call, *next_beat_) : call ? call : next_beat_;
+  }
 
   void advance_to(TimePoint now) override {
+    for (int i = 0; i < timed_out_per_turn; ++i) {
+      const std::optional<core::CallId> due = deadlines_.take_due(now, calls_);
+      if (!due) break;
+      calls_.at(*due).time_out();
+    }
     if (next_beat_ && now >= *next_beat_) next_beat_ = heartbeat(now, options_.heartbeat);
   }
 
@@ -161,6 +175,7 @@ class GrpcTransport final : public core::Transport, public CallOwner {
   std::unordered_map<std::string, NodeChannels> nodes_;
   util::Recycler memory_;
   std::pmr::unordered_map<core::CallId, UnaryCall> calls_{&memory_};
+  mutable Deadlines deadlines_;
   std::unordered_map<core::WatchId, std::unique_ptr<ViewStream>> streams_;
   std::size_t taken_bytes_ = 0;  // of replies, since a turn was cut short
   std::size_t refusals_ = 0;     // on their way to the sink

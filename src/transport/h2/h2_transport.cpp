@@ -6,7 +6,7 @@
 #include <utility>
 #include <variant>
 
-#include "transport/h2/deadlines.hpp"
+#include "transport/deadlines.hpp"
 #include "transport/h2/line.hpp"
 #include "transport/h2/pump.hpp"
 
@@ -38,11 +38,6 @@ struct KeptViews {
   core::WatchId id{};
 };
 using Calls = std::unordered_map<core::CallId, Exchange>;
-struct Lives {
-  const Calls& calls;
-  bool operator()(core::CallId id) const { return calls.contains(id); }
-};
-
 using Event = std::variant<core::Reply, KeptViews, core::StreamEnd>;
 
 /// Carries calls over connections of its own, all of them on the loop's thread. Owned by the client core.
@@ -74,7 +69,7 @@ class H2Transport final : public core::Transport, private LineOwner, private Loo
     exchange.suffix = std::move(call.suffix);
     exchange.metadata = on_the_wire(std::move(call.metadata));
     exchange.deadline = call.deadline;
-    if (call.deadline != TimePoint::max()) add_deadline(call.deadline, call.id);
+    deadlines_.add(call.deadline, call.id, calls_);
     node->next().submit(exchange, now);
   }
 
@@ -143,7 +138,7 @@ class H2Transport final : public core::Transport, private LineOwner, private Loo
   }
 
   void advance_to(TimePoint now) override {
-    while (const auto id = deadlines_.take_due(now, Lives{calls_}))
+    while (const auto id = deadlines_.take_due(now, calls_))
       give_up(calls_.at(*id), Status::deadline_exceeded, "The server did not answer in time");
     for (std::size_t i = 0; i < lines_.size(); ++i) lines_[i]->advance_to(now);
   }
@@ -348,14 +343,8 @@ class H2Transport final : public core::Transport, private LineOwner, private Loo
 
   void refuse(core::WatchId id, int status, const char* message) { tell_later(core::StreamEnd{id, status, message}); }
 
-  void add_deadline(TimePoint at, core::CallId id) {
-    constexpr std::size_t few = 1024;
-    if (deadlines_.size() > few + 2 * calls_.size()) deadlines_.prune(Lives{calls_});
-    deadlines_.add(at, id);
-  }
-
   [[nodiscard]] std::optional<TimePoint> earliest() const {
-    std::optional<TimePoint> next = deadlines_.next(Lives{calls_});
+    std::optional<TimePoint> next = deadlines_.next(calls_);
     for (const auto& line : lines_) {
       if (const auto due = line->next_deadline(); due && (!next || *due < *next)) next = due;
     }
