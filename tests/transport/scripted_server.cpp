@@ -84,6 +84,7 @@ class ScriptedServer::Call final : public ServerCall, public std::enable_shared_
     const auto found = context_.client_metadata().find(key);
     return found == context_.client_metadata().end() ? "" : std::string(found->second.data(), found->second.size());
   }
+  [[nodiscard]] std::chrono::system_clock::time_point deadline() const override { return context_.deadline(); }
   [[nodiscard]] std::size_t sent() const override { return sent_; }
   [[nodiscard]] bool over() const override { return over_; }
 

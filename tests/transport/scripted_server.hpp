@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -36,6 +37,8 @@ class ServerCall {
   [[nodiscard]] virtual const std::string& method() const = 0;
   [[nodiscard]] virtual const std::string& request() const = 0;
   [[nodiscard]] virtual std::string metadata(const std::string& key) const = 0;
+  /// As the client told it.
+  [[nodiscard]] virtual std::chrono::system_clock::time_point deadline() const = 0;
 
   /// Ends the call.
   virtual void answer(Answer answer) = 0;

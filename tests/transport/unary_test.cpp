@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <chrono>
 #include <string>
+#include <vector>
 
 #include <norikv/version.hpp>
 
@@ -198,6 +199,31 @@ TEST_CASE("a call ends at its deadline when the server stays silent") {
   // The server counts too, and gRPC 1.51 does so in whole milliseconds of a clock of its own: 0.4 ms early was seen.
   CHECK(elapsed_since(start) >= 99ms);
   CHECK(elapsed_since(start) < 1s);
+}
+
+TEST_CASE("the server is told how long a call may take") {
+  ScriptedServer server(silent());
+  TestClient client(each_kind(), {server.address()});
+  const auto start = std::chrono::system_clock::now();
+  const core::CallId id = client.start(server.address(), {.timeout = 100s});
+  REQUIRE(client.run_until([&] { return server.calls() == 1; }));
+  CHECK(server.call(0).deadline() > start + 99s);
+  CHECK(server.call(0).deadline() < std::chrono::system_clock::now() + 101s);
+  client.transport().cancel(id);
+}
+
+TEST_CASE("a crowd of calls whose time is up ends, and the server notices") {
+  constexpr std::size_t crowd = 100;
+  ScriptedServer server(silent());
+  TestClient client(each_kind(), {server.address()});
+  std::vector<core::CallId> ids;
+  for (std::size_t i = 0; i < crowd; ++i) ids.push_back(client.start(server.address(), {.timeout = 100s}));
+  REQUIRE(client.run_until([&] { return server.calls() == crowd; }));
+  const TimePoint late = std::chrono::steady_clock::now() + 101s;
+  for (auto due = client.transport().next_deadline(); due && *due <= late; due = client.transport().next_deadline())
+    client.transport().advance_to(late);
+  for (const core::CallId id : ids) CHECK(client.reply_of(id).status == deadline_exceeded);
+  CHECK(client.run_until([&] { return server.call(0).over() && server.call(crowd - 1).over(); }));
 }
 
 TEST_CASE("a deadline in the past still ends in a reply, and nothing is sent") {
