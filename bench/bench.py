@@ -2,7 +2,7 @@
 """Measures this client beside generated gRPC stubs and h2load, all against one lean server (README.md).
 
 usage: bench.py BUILD-DIRECTORY [--quick | --open-loop | --depth | --scale | --micro] [--json FILE] [--op OP] [--in-flight N] [--value-bytes N]
-                [--nodes N] [--rounds N] [--seconds S]
+                [--nodes N] [--rounds N] [--seconds S] [--awake]
 """
 
 import argparse
@@ -28,6 +28,7 @@ MOST_THREADS = 256
 MOST_BYTES = 64 * 1024 * 1024
 MIB = 1024 * 1024
 FEW, MANY = 64, 10000
+SENT = 1024  # LimitOptions::in_flight_per_node
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Workload:
     rate: float = 0  # arrivals per second of an open loop; 0 = closed
     shards: int = SHARDS
     nodes: int = 1
+    sent: int = 0  # requests that this client has on their way to a node at most; 0 = all
 
     def __str__(self):
         size = {100: "100 B", 10 * 1024: "10 KiB", MIB: "1 MiB"}.get(self.value_bytes, f"{self.value_bytes} B")
@@ -77,6 +79,20 @@ def run(command, timeout):
             errors.seek(0)
             raise RuntimeError(f"{' '.join(map(str, command))} ended with {program.returncode}: {errors.read()[-2000:]}")
     return output, usage.ru_utime + usage.ru_stime
+
+
+@contextlib.contextmanager
+def awake():
+    """A process for each processor that runs when nothing else does (SCHED_IDLE), so that no processor falls asleep: waking one up can
+    take longer than a request. They end with this program."""
+    spin = "import os; os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0)); parent = os.getppid()\nwhile os.getppid() == parent: sum(range(10000))"
+    programs = [subprocess.Popen([sys.executable, "-c", spin]) for _ in range(os.cpu_count())]
+    try:
+        yield
+    finally:
+        for program in programs:
+            program.kill()
+            program.wait()
 
 
 @contextlib.contextmanager
@@ -173,7 +189,7 @@ class Bench:
         if name == "h2load":
             return self.h2load.measure(workload, where, self.seconds)
         output, _ = run([self.build / "contestant", name, workload.op, str(workload.in_flight), str(workload.value_bytes), str(workload.shards),
-                         where.port_list, where.pid_list, str(self.warm_up), str(self.seconds), str(workload.rate)], 60 + 2 * self.seconds)
+                         where.port_list, where.pid_list, str(self.warm_up), str(self.seconds), str(workload.rate), str(workload.sent)], 60 + 2 * self.seconds)
         return json.loads(output)
 
     def half_rate(self, op, value_bytes, nodes):
@@ -193,14 +209,16 @@ class Bench:
         return [row(name, workload, rounds) for name in names]
 
     def depth(self):
-        """Many operations in flight against few, side by side: rows of the many, each with its ratio to the few."""
-        few, many = Workload("get", FEW, 100), Workload("get", MANY, 100)
-        names = [name for name in PROGRAMS if name != "raw-sync-stub"]
+        """Many operations in flight against few, side by side: rows of the many, each with its ratio to the few. This client both
+        sends them all and, as it does by default, lets most of them wait for the node."""
+        few, many, waiting = Workload("get", FEW, 100), Workload("get", MANY, 100), Workload("get", MANY, 100, sent=SENT)
+        tasks = {name: (name, many) for name in PROGRAMS if name != "raw-sync-stub"}
+        tasks |= {f"{name}, {SENT:,} sent": (name, waiting) for name in ["norikv-grpc", "norikv-h2"]}
         rounds = []
         with servers(self.build, 100) as where:
             for _ in range(self.rounds):
-                rounds.append({name: (self.measure(name, few, where), self.measure(name, many, where)) for name in names})
-        rows = [row(name, many, [{each: one[each][1] for each in names} for one in rounds]) for name in names]
+                rounds.append({task: (self.measure(name, few, where), self.measure(name, much, where)) for task, (name, much) in tasks.items()})
+        rows = [row(task, much, [{each: one[each][1] for each in tasks} for one in rounds]) for task, (_, much) in tasks.items()]
         for one in rows:
             pairs = [each[one["name"]] for each in rounds]
             one["cpu_us_per_op_few"] = median([least["cpu_us_per_op"] for least, _ in pairs])
@@ -257,7 +275,7 @@ def show(workload, rows):
 def show_depth(rows):
     print(f"\nget 100 B, {MANY:,} in flight against {FEW} (limits raised): CPU us/op")
     for one in rows:
-        print(f"{one['name']:18}  {one['cpu_us_per_op_few']:8.2f} -> {one['cpu_us_per_op']:8.2f}   x {one['cpu_ratio_to_few']:.2f}", flush=True)
+        print(f"{one['name']:24}  {one['cpu_us_per_op_few']:8.2f} -> {one['cpu_us_per_op']:8.2f}   x {one['cpu_ratio_to_few']:.2f}", flush=True)
 
 
 def workloads(options, bench=None):
@@ -280,6 +298,7 @@ def arguments(words):
     parser.add_argument("--depth", action="store_true", help=f"only {MANY} operations in flight against {FEW}")
     parser.add_argument("--scale", action="store_true", help="only the cost as the work grows: operations, shards, nodes, subscribers, views, memory")
     parser.add_argument("--nodes", type=int, default=1, metavar="N", help="servers, among which the shards are dealt out (default 1)")
+    parser.add_argument("--awake", action="store_true", help="keep the processors from falling asleep between two messages")
     parser.add_argument("--micro", action="store_true", help="only the parts: hash, jump, shard_of, the session; no network")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows to FILE")
     parser.add_argument("--op", choices=["get", "put"], action="append")
@@ -308,7 +327,7 @@ def main(words):
         return micro(options.build, options.seconds, options.rounds)
     print(f"medians of {options.rounds} interleaved rounds of {options.seconds:g} s, {os.cpu_count()} processors; x = ratio to {BASELINE}")
     rows = []
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, awake() if options.awake else contextlib.nullcontext():
         bench = Bench(options.build, folder, options.seconds, options.warm_up, options.rounds)
         if bench.h2load is None:
             print("skipped: h2load is not installed (package nghttp2-client)")

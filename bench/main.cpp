@@ -1,6 +1,7 @@
 // One contestant in one workload, in a process of its own; bench.py runs it. Prints one JSON object.
 //
 // usage: contestant NAME get|put IN-FLIGHT VALUE-BYTES SHARDS PORT,... SERVER-PID,... WARM-UP-SECONDS SECONDS RATE
+//                   SENT-PER-NODE
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -36,15 +37,17 @@ bench::Workload workload_of(char** argument) {
   workload.warm_up = std::chrono::duration<double>{std::strtod(argument[6], nullptr)};
   workload.measured = std::chrono::duration<double>{std::strtod(argument[7], nullptr)};
   workload.rate = std::strtod(argument[8], nullptr);
+  workload.sent_per_node = std::strtoull(argument[9], nullptr, 10);
   return workload;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 11) {
+  if (argc != 12) {
     std::fputs(
-        "usage: contestant NAME get|put IN-FLIGHT VALUE-BYTES SHARDS PORT,... SERVER-PID,... WARM-UP SECONDS RATE\n",
+        "usage: contestant NAME get|put IN-FLIGHT VALUE-BYTES SHARDS PORT,... SERVER-PID,... WARM-UP SECONDS RATE "
+        "SENT-PER-NODE\n",
         stderr);
     return 2;
   }

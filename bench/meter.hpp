@@ -24,7 +24,8 @@ struct Workload {
   Op op = Op::get;
   std::uint32_t in_flight = 1;
   std::size_t value_bytes = 100;
-  double rate = 0;  // per second; 0 = closed loop
+  double rate = 0;                // per second; 0 = closed loop
+  std::size_t sent_per_node = 0;  // requests on their way to a node at most, where a client has such a limit; 0 = all
   std::uint32_t shards = 64;
   std::vector<std::string> addresses;  // the nodes; shards are dealt out among them in turn
   std::vector<int> server_pids;

@@ -89,7 +89,8 @@ ClientOptions options_for(const Workload& workload, TransportKind transport) {
   options.writes.in_flight_per_shard = 0;
   // An open loop takes what comes.
   options.limits.operations = workload.rate > 0 ? 100'000 : 2 * std::size_t{workload.in_flight};
-  options.limits.in_flight_per_node = options.limits.operations;
+  options.limits.in_flight_per_node = workload.sent_per_node > 0 ? workload.sent_per_node : options.limits.operations;
+  options.limits.queued_per_node = options.limits.operations;
   options.limits.bytes = std::size_t{1} << 30;
   return options;
 }

@@ -51,7 +51,7 @@ class Smoke(unittest.TestCase):
 
     def test_put(self):
         """every contestant puts, and the table says that the lanes are lifted"""
-        text, rows = run("--op", "put", "--in-flight", "4", "--value-bytes", "10240")
+        text, rows = run("--awake", "--op", "put", "--in-flight", "4", "--value-bytes", "10240")
         self.check(rows)
         self.assertIn("write lanes lifted", text)
 
@@ -66,6 +66,7 @@ class Smoke(unittest.TestCase):
         """many operations in flight are compared with few"""
         text, rows = run("--depth", "--seconds", "0.5")
         self.check(rows, ["norikv-grpc", "norikv-h2", bench.BASELINE])
+        self.assertIn("norikv-h2, 1,024 sent", text)
         self.assertIn("10,000 in flight against 64", text)
         for row in rows:
             self.assertGreater(row["cpu_ratio_to_few"], 0, row)
