@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::size_t max_reason = 1000;  // of many nodes the first ones tell enough
 
-// What only a node that is there says of a stream that it does not give us: it may well take requests.
+// What is said about a stream by a node that is there, or by somebody in front of it: it may well take requests.
 bool refuses_stream(int status) {
   switch (status) {
     case grpc_status::not_found:
@@ -90,8 +90,8 @@ void Session::on_stream_end(const StreamEnd& end, TimePoint now) {
   if (end.status == grpc_status::unauthenticated) tokens_.on_refused(watch.token, now, random_.unit());
   const WatchOp::Step step = watch.op.on_end(now, random_.unit());
   if (refuses_stream(end.status)) {
-    node_answered(node, now);
-    start_queued(node, now);
+    // No answer for the breaker: whether requests are answered is for a request to show.
+    apply(cluster_.on_health(node, NodeHealth::up, "answer of " + cluster_.address(node)), now);
   } else {
     const NodeHealth health = watch.op.failures() > 1 ? NodeHealth::down : NodeHealth::suspect;
     if (cluster_.health(node) != NodeHealth::down) {

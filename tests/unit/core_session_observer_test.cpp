@@ -358,6 +358,20 @@ TEST_CASE("A node's breaker is seen to open and to close") {
   CHECK(node_stats(script, 0).breaker == BreakerState::closed);
 }
 
+// It may come from somebody in front of the node who has no way for streams, while requests get nowhere.
+TEST_CASE("A stream that is refused says nothing about whether its node answers requests") {
+  const int code = GENERATE(7, 12, 16);
+  ClientOptions options = watched_nodes(1);
+  options.retry.breaker.failures = 1;
+  Led script{1, options};
+  script.get(0);
+  while (script.unanswered().empty()) script.wait(10ms);
+  script.answer(script.unanswered().front(), lost());
+  REQUIRE(node_stats(script, 0).breaker == BreakerState::open);
+  script.end_stream(0, code, "no such route");
+  CHECK(node_stats(script, 0).breaker == BreakerState::open);
+}
+
 TEST_CASE("A node that was removed has no counters, and has them again when it comes back") {
   Led script{2};
   script.get(0);
