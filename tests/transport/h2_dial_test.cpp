@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <iterator>
 #include <stdexcept>
@@ -13,9 +14,11 @@
 #include <vector>
 
 #include "support/catch.hpp"
+#include "support/certificates.hpp"
 #include "transport/h2/h2_transport.hpp"
 #include "transport/names.hpp"
 #include "transport/raw_peer.hpp"
+#include "transport/scripted_server.hpp"
 #include "transport/test_client.hpp"
 
 // A name with several addresses, some of which do not answer. The order and the times are `DialPlan`'s, which has tests
@@ -109,6 +112,31 @@ TEST_CASE("h2: while one address of a name is silent the next one is dialled, an
   CHECK(client.call(node, {.timeout = 5s}).status == 0);
   // The other attempt is given back: what is left is the connection, with both of its ends.
   CHECK(client.run_until([&] { return descriptors() == before + 2; }));
+}
+
+TEST_CASE("h2: while one address of a name is silent the node is reached at the next one with TLS too") {
+  ScriptedServer server(always({}), "127.0.0.1:0",
+                        ServerTls{certificates().server.certificate, certificates().server.key, {}});
+  const SilentPeer silent("127.0.0.2", server.port());
+  const std::string node = named(silent.port());
+  TestClient client(h2, {node}, {.connect_timeout = 60s},
+                    core::TlsMaterial{.ca = certificates().ca, .server_name = "localhost"});
+  CHECK(client.call(node, {.timeout = 5s}).status == 0);
+}
+
+TEST_CASE("h2: while one address of a proxy is silent the node is reached through the next one") {
+  RawPeer proxy(Form::ipv4, [](RawConnection& connection) {
+    (void)connection.read_head();
+    connection.write("HTTP/1.1 200 OK\r\n\r\n");
+    answer_all(connection);
+  });
+  const SilentPeer silent("127.0.0.2", port_of(proxy));
+  REQUIRE(setenv("http_proxy", ("http://" + named(silent.port())).c_str(), 1) == 0);
+  {
+    TestClient client(h2, {"node.example:7447"}, {.connect_timeout = 60s, .use_http_proxy = true});
+    CHECK(client.call("node.example:7447", {.timeout = 5s}).status == 0);
+  }
+  unsetenv("http_proxy");
 }
 
 // This takes a second: it is when Linux dials for the second time.
