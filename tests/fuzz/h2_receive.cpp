@@ -5,13 +5,14 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "transport/h2/session.hpp"
 
 // The receiving side of the h2 transport, fed with whatever comes: first a byte that says how the rest is cut, then
 // what a peer sends. Every exchange ends at most once, what it holds keeps its limits, and nothing is told after its
-// end.
+// end. What came is decoded: views as the transport does, answers as the core does.
 namespace {
 
 using namespace norikv;
@@ -21,6 +22,18 @@ constexpr std::size_t largest_message = 4096;
 
 void require(bool holds) {
   if (!holds) std::abort();
+}
+
+// In slices, as on the loop; each shard that is told names a leader that is told too, or nobody.
+void decode_view(std::string message) {
+  constexpr std::size_t slice = 64;
+  wire::ViewDecoder decoder(std::move(message));
+  while (!decoder.advance(slice)) {
+  }
+  const wire::Decoded<wire::LeaderView> view = decoder.take();
+  if (!view) return;
+  for (const wire::LeaderView::Shard& shard : view->shards)
+    require(shard.leader == wire::LeaderView::nobody || shard.leader < view->leaders.size());
 }
 
 class Receiver final : public SessionListener {
@@ -57,7 +70,10 @@ class Receiver final : public SessionListener {
   void on_pong() override {}
   void on_kept(Exchange& exchange) override {
     require(!exchange.ended && exchange.kind == Exchange::Kind::watch);
-    while (const auto message = exchange.next_kept_message()) require(message->size() <= largest_message);
+    while (auto message = exchange.next_kept_message()) {
+      require(message->size() <= largest_message);
+      decode_view(std::move(*message));
+    }
     session_.give_back(exchange);
   }
   void on_end(Exchange& exchange, Outcome outcome) override {
@@ -65,6 +81,7 @@ class Receiver final : public SessionListener {
     exchange.ended = true;
     require(outcome.message.size() <= 1024);
     require(!exchange.body || exchange.body->size() <= largest_message);
+    if (exchange.body) (void)wire::decode_get(std::move(*exchange.body));
     for (const auto& [key, value] : exchange.reply_metadata)
       require(core::wanted_metadata(key) && value.size() <= 1024);
   }
