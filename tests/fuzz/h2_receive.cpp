@@ -52,7 +52,7 @@ class Receiver final : public SessionListener {
   bool receive(std::string_view bytes) {
     if (!session_.receive(bytes)) return false;
     open_what_fits();
-    std::string out;
+    Output out;
     return session_.produce(out, 1 << 20) && !session_.over();
   }
   void cancel_all() {
@@ -60,7 +60,7 @@ class Receiver final : public SessionListener {
       if (!exchange->ended) session_.reset(*exchange);
       exchange->ended = true;
     }
-    std::string out;
+    Output out;
     (void)session_.produce(out, 1 << 20);
   }
 

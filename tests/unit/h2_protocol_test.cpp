@@ -12,6 +12,7 @@
 #include "transport/h2/grpc_protocol.hpp"
 #include "transport/h2/inflate.hpp"
 #include "transport/h2/memory.hpp"
+#include "unit/h2_output.hpp"
 
 // Pure: what gRPC adds to HTTP/2.
 namespace norikv::transport::h2 {
@@ -213,14 +214,36 @@ TEST_CASE("The request's parts are read in pieces of any size") {
     exchange.payload = std::make_shared<const std::string>("payload bytes");
     exchange.suffix = "suffix";
     exchange.prefix = message_prefix(19);
-    std::string sent;
+    Output sent;
     while (sent.size() < exchange.body_size()) {
       const std::size_t count = std::min(room, exchange.body_left());
       const std::size_t before = sent.size();
       exchange.append_body(sent, count);
       REQUIRE(sent.size() == before + count);
     }
-    CHECK(sent == framed("payload bytessuffix"));
+    CHECK(test::written(sent) == framed("payload bytessuffix"));
+  }
+}
+
+TEST_CASE("Output is written in order, in pieces of any size, and lets go of what was written") {
+  std::string bytes;
+  for (int i = 0; bytes.size() < 20'000; ++i) bytes += std::to_string(i);
+  const auto payload = std::make_shared<const std::string>(std::move(bytes));
+  const std::string_view part = std::string_view(*payload).substr(3, 10'000);
+  for (const std::size_t at_once : {1UL, 999UL, 10'000UL, 1'000'000UL}) {
+    Output output;
+    output.append("head");
+    output.append(payload, part);
+    output.bytes() += "middle";
+    output.append(payload, part.substr(1));
+    output.append(payload, "short, so it is copied");
+    CHECK(payload.use_count() == 3);
+    CHECK(output.size() == 4 + 10'000 + 6 + 9'999 + 22);
+    const std::size_t parts = GENERATE(1U, 2U, 8U);
+    CHECK((test::written(output, at_once, parts) ==
+           "head" + std::string(part) + "middle" + std::string(part.substr(1)) + "short, so it is copied"));
+    CHECK(payload.use_count() == 1);
+    CHECK(output.empty());
   }
 }
 

@@ -10,6 +10,7 @@
 
 #include "support/catch.hpp"
 #include "transport/h2/session.hpp"
+#include "unit/h2_output.hpp"
 
 // The HTTP/2 session without a socket, against the server's side of nghttp2 and against hand-made frames.
 namespace norikv::transport::h2 {
@@ -157,8 +158,9 @@ class Wire final : public SessionListener {
   /// Both sides, until neither has anything to say.
   void settle(std::size_t piece = std::string::npos) {
     for (;;) {
-      std::string out;
-      REQUIRE(session.produce(out, std::string::npos));
+      Output output;
+      REQUIRE(session.produce(output, std::string::npos));
+      const std::string out = test::written(output);
       peer.take(out);
       const std::string in = peer.give();
       give(in, piece);
@@ -337,9 +339,9 @@ TEST_CASE("A request that is reset amid its body is forgotten, and the peer is t
   Wire wire({{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 1000}});
   wire.settle();
   Exchange& exchange = wire.open(std::string(200'000, 'x'));
-  std::string out;
+  Output out;
   REQUIRE(wire.session.produce(out, std::string::npos));
-  wire.peer.take(out);
+  wire.peer.take(test::written(out));
   wire.session.reset(exchange);
   wire.exchanges.clear();
   wire.settle();
@@ -352,9 +354,9 @@ TEST_CASE("An answer that comes before the request was read ends it") {
   Wire wire({{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 1000}});
   wire.settle();
   const Exchange& exchange = wire.open(std::string(200'000, 'x'));
-  std::string out;
+  Output out;
   REQUIRE(wire.session.produce(out, std::string::npos));
-  wire.peer.take(out);
+  wire.peer.take(test::written(out));
   wire.peer.answer_headers(1, {{":status", "200"}, {"content-type", "application/grpc"}, {"grpc-status", "8"}});
   wire.give(wire.peer.give());
   CHECK(wire.end_of(exchange).status == Status::resource_exhausted);
@@ -466,7 +468,7 @@ TEST_CASE("A PING is answered") {
 TEST_CASE("Bytes that are no HTTP/2 end the session") {
   Wire wire;
   const bool goes_on = wire.session.receive("HTTP/1.1 400 Bad Request\r\n\r\n");
-  std::string last_words;
+  Output last_words;
   (void)wire.session.produce(last_words, std::string::npos);
   CHECK((!goes_on || wire.session.over()));
   CHECK(wire.greetings == 0);

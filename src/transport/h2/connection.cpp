@@ -1,6 +1,7 @@
 #include "transport/h2/connection.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <system_error>
 #include <utility>
@@ -14,8 +15,8 @@ namespace {
 // others want their turn too.
 constexpr std::size_t output_at_once = 256 * 1024;
 constexpr std::size_t bytes_per_turn = 2 * 1024 * 1024;
-// What a burst needed is kept for the next one up to this.
-constexpr std::size_t kept_output = 512 * 1024;
+// Of requests whose values are written from where they are, two for each of HTTP/2's usual frames of 16 KiB.
+constexpr std::size_t parts_at_once = 2 * output_at_once / (16 * 1024) + 2;
 
 std::string authority_of(const util::Address& address, const Security& security) {
   if (!security.server_name().empty()) return security.server_name();
@@ -56,7 +57,7 @@ std::string Connection::start(const Endpoint& endpoint, TimePoint now) {
 void Connection::on_connected() {
   if (proxy_ == nullptr) return begin_talk();
   state_ = State::tunnelling;
-  out_ = Tunnel::request(*proxy_, address_);
+  out_.append(Tunnel::request(*proxy_, address_));
   owner_.on_output(*this);
 }
 
@@ -172,20 +173,30 @@ void Connection::give_back(Exchange& exchange) {
 }
 
 void Connection::make_output() {
-  out_.clear();
-  out_sent_ = 0;
   if (state_ == State::tunnelling) return;
   if (tls_ == nullptr) {
     if (!session_.produce(out_, output_at_once)) lose(session_.error());
     return;
   }
-  tls_->take_output(out_);
+  tls_->take_output(out_.bytes());
   if (!tls_->ready()) return;
-  std::string& plain = shared_.plain;
+  Output& plain = shared_.to_secure;
   plain.clear();
   if (!session_.produce(plain, output_at_once)) return lose(session_.error());
-  if (tls_->send(plain) != TlsStream::Step::ok) return lose(tls_->error());
-  tls_->take_output(out_);
+  while (!plain.empty()) {
+    iovec part;
+    (void)plain.parts({&part, 1});
+    if (tls_->send({static_cast<const char*>(part.iov_base), part.iov_len}) != TlsStream::Step::ok)
+      return lose(tls_->error());
+    plain.take(part.iov_len);
+  }
+  tls_->take_output(out_.bytes());
+}
+
+std::ptrdiff_t Connection::write_some() {
+  std::array<iovec, parts_at_once> parts;
+  const std::size_t count = out_.parts(parts);
+  return socket_.write({parts.data(), count});
 }
 
 void Connection::flush() {
@@ -193,9 +204,9 @@ void Connection::flush() {
   if (socket_.taken_away()) return lose("The loop's owner closed the connection's handle");
   std::size_t budget = bytes_per_turn;
   while (!blocked_) {
-    if (out_sent_ == out_.size()) make_output();
+    if (out_.empty()) make_output();
     if (state_ == State::dead || out_.empty()) break;
-    const std::ptrdiff_t count = budget > 0 ? socket_.write(std::string_view(out_).substr(out_sent_)) : -EAGAIN;
+    const std::ptrdiff_t count = budget > 0 ? write_some() : -EAGAIN;
     if (count == -EAGAIN) {
       blocked_ = true;
       socket_.want_write(true);
@@ -203,12 +214,8 @@ void Connection::flush() {
     }
     // What has arrived before counts: a server that is going away has answered some requests.
     if (count < 0) return broken_ ? lose_silently(error_text(static_cast<int>(-count))) : on_broken();
-    out_sent_ += static_cast<std::size_t>(count);
+    out_.take(static_cast<std::size_t>(count));
     budget -= std::min(budget, static_cast<std::size_t>(count));
-  }
-  if (out_sent_ == out_.size() && out_.capacity() > kept_output) {
-    std::string().swap(out_);
-    out_sent_ = 0;
   }
   if (session_.over()) return lose_silently("HTTP/2 was ended by one of the two sides");
   tell_room();  // streams that were reset are gone now

@@ -25,7 +25,8 @@ struct Shared {
   Lookups& lookups;
   LostHandles lost{};
   std::string input{};  ///< Where sockets are read into.
-  std::string plain{};  ///< What TLS made of it, or is to make something of.
+  std::string plain{};  ///< What TLS made of it.
+  Output to_secure{};   ///< What TLS is to make something of.
   /// Connections that are no more, until nothing of them can be on the stack.
   std::vector<std::unique_ptr<Connection>> graveyard{};
 };
@@ -106,6 +107,8 @@ class Connection final : private SocketOwner, private SessionListener {
   void take(std::string_view bytes);
   void take_plain(std::string_view bytes);
   void make_output();
+  /// As `Socket::write`.
+  [[nodiscard]] std::ptrdiff_t write_some();
   void lose(std::string why);
   void tell_room();
   void lose_silently(std::string_view how);
@@ -123,8 +126,7 @@ class Connection final : private SocketOwner, private SessionListener {
   Tunnel tunnel_;
   std::unique_ptr<TlsStream> tls_;
   Session session_;
-  std::string out_;           // to the socket
-  std::size_t out_sent_ = 0;  // of it
+  Output out_;  // to the socket
   Queue exchanges_;
   bool blocked_ = false;  // the socket takes nothing now
   bool broken_ = false;   // there is nothing to wait for

@@ -32,17 +32,19 @@ void Exchange::take_header(std::string_view name, std::string_view value) {
   }
 }
 
-void Exchange::append_body(std::string& to, std::size_t count) {
+void Exchange::append_body(Output& to, std::size_t count) {
   std::size_t begin = 0;
-  for (const std::string_view part :
-       {std::string_view(prefix.data(), prefix.size()), std::string_view(*payload), std::string_view(suffix)}) {
+  const auto next_of = [&](std::string_view part) {
+    if (body_sent < begin) return std::string_view();  // what comes before it was not the rest
     const std::string_view next = part.substr(std::min(body_sent - begin, part.size()), count);
-    to.append(next);
-    count -= next.size();
-    body_sent += next.size();
     begin += part.size();
-    if (body_sent < begin) break;
-  }
+    body_sent += next.size();
+    count -= next.size();
+    return next;
+  };
+  to.append(next_of({prefix.data(), prefix.size()}));
+  to.append(payload, next_of(*payload));
+  to.append(next_of(suffix));
 }
 
 std::optional<std::string> Exchange::next_message(std::string_view& bytes) {

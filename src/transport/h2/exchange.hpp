@@ -11,6 +11,7 @@
 #include "core/transport.hpp"
 #include "transport/h2/grpc_protocol.hpp"
 #include "transport/h2/inflate.hpp"
+#include "transport/h2/output.hpp"
 
 namespace norikv::transport::h2 {
 
@@ -81,7 +82,7 @@ struct Exchange {
   /// A header of the answer, in front or behind.
   void take_header(std::string_view name, std::string_view value);
   /// Appends the next bytes of the request; at most `body_left`.
-  void append_body(std::string& to, std::size_t count);
+  void append_body(Output& to, std::size_t count);
   [[nodiscard]] std::size_t body_left() const noexcept { return body_size() - body_sent; }
   /// Whether what comes are messages of gRPC: an HTML page of some proxy is not put together, its status tells.
   [[nodiscard]] bool has_messages() const noexcept { return http_status == 200 && grpc_content; }

@@ -136,7 +136,7 @@ struct Session::Callbacks {
     return 0;
   }
 
-  // A body goes from its payload straight into what is sent: nghttp2 is told how much, and asks for it at once.
+  // A body goes past nghttp2: it is told how much, and asks for it at once.
   static ssize_t measure_body(nghttp2_session* session, std::int32_t stream, std::uint8_t*, std::size_t room,
                               std::uint32_t* flags, nghttp2_data_source*, void*) {
     const Exchange* const exchange = exchange_of(session, stream);
@@ -152,7 +152,7 @@ struct Session::Callbacks {
     constexpr std::size_t header_size = 9;
     Exchange* const exchange = exchange_of(session, frame->hd.stream_id);
     if (exchange == nullptr) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-    std::string& out = *of(self).out_;
+    Output& out = *of(self).out_;
     if (out.size() >= of(self).enough_) return NGHTTP2_ERR_WOULDBLOCK;  // it comes again with the next `produce`
     out.append(text_of(header, header_size));
     exchange->append_body(out, size);
@@ -202,7 +202,7 @@ bool Session::receive(std::string_view bytes) {
   return false;
 }
 
-bool Session::produce(std::string& out, std::size_t enough) {
+bool Session::produce(Output& out, std::size_t enough) {
   out_ = &out;
   enough_ = enough;
   while (out.size() < enough) {
@@ -213,7 +213,7 @@ bool Session::produce(std::string& out, std::size_t enough) {
       error_ = std::string("nghttp2 gives up: ") + nghttp2_strerror(static_cast<int>(size));
       return false;
     }
-    out.append(reinterpret_cast<const char*>(data), static_cast<std::size_t>(size));
+    out.append(text_of(data, static_cast<std::size_t>(size)));
   }
   return true;
 }

@@ -45,7 +45,7 @@ class Session {
   /// False: the connection is beyond help, and `error` tells why.
   [[nodiscard]] bool receive(std::string_view bytes);
   /// Appends what is to be sent to `out`, until it holds `enough`. False: beyond help.
-  [[nodiscard]] bool produce(std::string& out, std::size_t enough);
+  [[nodiscard]] bool produce(Output& out, std::size_t enough);
   [[nodiscard]] bool wants_write() const noexcept;
   /// Nothing is to be sent or received any more: a side has ended it.
   [[nodiscard]] bool over() const noexcept;
@@ -73,8 +73,8 @@ class Session {
   SessionListener& listener_;
   Memory memory_;
   nghttp2_session* session_ = nullptr;
-  std::string* out_ = nullptr;  // where `produce` puts bodies ...
-  std::size_t enough_ = 0;      // ... until it holds so much
+  Output* out_ = nullptr;   // where `produce` puts bodies ...
+  std::size_t enough_ = 0;  // ... until it holds so much
   std::string error_;
   std::size_t streams_ = 0;  // that are open for us
   bool greeted_ = false;

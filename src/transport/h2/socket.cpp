@@ -181,9 +181,12 @@ std::ptrdiff_t Socket::read(char* to, std::size_t room) noexcept {
   }
 }
 
-std::ptrdiff_t Socket::write(std::string_view bytes) noexcept {
+std::ptrdiff_t Socket::write(std::span<iovec> parts) noexcept {
+  msghdr message{};
+  message.msg_iov = parts.data();
+  message.msg_iovlen = parts.size();
   for (;;) {
-    const ssize_t count = ::send(fd_, bytes.data(), bytes.size(), send_flags);
+    const ssize_t count = ::sendmsg(fd_, &message, send_flags);
     if (count >= 0) return count;
     if (errno != EINTR) return errno == EWOULDBLOCK ? -EAGAIN : -errno;
   }

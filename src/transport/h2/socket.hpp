@@ -1,9 +1,11 @@
 #pragma once
 
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 #include <cstddef>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -98,7 +100,7 @@ class Socket {
 
   /// Bytes moved; 0: none now (write), or the peer has ended (read); negative: an error number, EAGAIN for none now.
   [[nodiscard]] std::ptrdiff_t read(char* to, std::size_t room) noexcept;
-  [[nodiscard]] std::ptrdiff_t write(std::string_view bytes) noexcept;
+  [[nodiscard]] std::ptrdiff_t write(std::span<iovec> parts) noexcept;
   /// Whether `on_writable` is to be called.
   void want_write(bool wanted);
 
