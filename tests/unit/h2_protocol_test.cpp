@@ -7,12 +7,12 @@
 #include <vector>
 
 #include "support/catch.hpp"
-#include "transport/deadlines.hpp"
 #include "transport/h2/exchange.hpp"
 #include "transport/h2/grpc_protocol.hpp"
 #include "transport/h2/inflate.hpp"
 #include "transport/h2/memory.hpp"
 #include "unit/h2_output.hpp"
+#include "util/deadlines.hpp"
 
 // Pure: what gRPC adds to HTTP/2.
 namespace norikv::transport::h2 {
@@ -286,7 +286,7 @@ TEST_CASE("Blocks of memory are used again, keep what they hold when they grow, 
 }
 
 TEST_CASE("Deadlines come in order, without those that have ended") {
-  Deadlines deadlines;
+  util::Deadlines<core::CallId> deadlines;
   const TimePoint start{};
   const std::set<core::CallId> calls{core::CallId{2}, core::CallId{4}, core::CallId{5}, core::CallId{6}};
   for (const int at : {5, 1, 4, 2, 3})
@@ -301,7 +301,7 @@ TEST_CASE("Deadlines come in order, without those that have ended") {
 }
 
 TEST_CASE("Deadlines let go of those that have ended before they are the most by far") {
-  Deadlines deadlines;
+  util::Deadlines<core::CallId> deadlines;
   const std::set<core::CallId> none;
   for (std::uint64_t id = 0; id < 10'000; ++id) deadlines.add(TimePoint{} + id * 1ns, core::CallId{id}, none);
   CHECK(deadlines.size() < 2'000);

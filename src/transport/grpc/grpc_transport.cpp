@@ -6,10 +6,10 @@
 #include <unordered_map>
 #include <utility>
 
-#include "transport/deadlines.hpp"
 #include "transport/grpc/calls.hpp"
 #include "transport/grpc/channels.hpp"
 #include "transport/grpc/keeper.hpp"
+#include "util/deadlines.hpp"
 #include "util/recycler.hpp"
 
 namespace norikv::transport {
@@ -175,7 +175,7 @@ class GrpcTransport final : public core::Transport, public CallOwner {
   std::unordered_map<std::string, NodeChannels> nodes_;
   util::Recycler memory_;
   std::pmr::unordered_map<core::CallId, UnaryCall> calls_{&memory_};
-  mutable Deadlines deadlines_;
+  mutable util::Deadlines<core::CallId> deadlines_;
   std::unordered_map<core::WatchId, std::unique_ptr<ViewStream>> streams_;
   std::size_t taken_bytes_ = 0;  // of replies, since a turn was cut short
   std::size_t refusals_ = 0;     // on their way to the sink

@@ -6,9 +6,9 @@
 #include <utility>
 #include <variant>
 
-#include "transport/deadlines.hpp"
 #include "transport/h2/line.hpp"
 #include "transport/h2/pump.hpp"
+#include "util/deadlines.hpp"
 
 namespace norikv::transport {
 namespace {
@@ -392,7 +392,7 @@ class H2Transport final : public core::Transport, private LineOwner, private Loo
   Calls calls_;
   std::vector<Calls::node_type> spare_calls_;
   std::unordered_map<core::WatchId, Exchange> watches_;
-  mutable Deadlines deadlines_;
+  mutable util::Deadlines<core::CallId> deadlines_;
   mutable std::optional<TimePoint> told_;  // what `next_deadline` said last
 
   std::unordered_map<std::string, Node> nodes_;

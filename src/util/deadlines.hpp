@@ -8,18 +8,17 @@
 
 #include <norikv/types.hpp>
 
-#include "core/ids.hpp"
-
-namespace norikv::transport {
+namespace norikv::util {
 
 /// When the calls of a map by id are to be over. A call that has ended is not taken out but passed over, since most
 /// calls have the same time and so end in the order in which they were added: both ends of the heap are cheap then.
 /// Pure.
+template <class Id>
 class Deadlines {
  public:
   /// `TimePoint::max()` never comes.
   template <class Calls>
-  void add(TimePoint at, core::CallId id, const Calls& calls) {
+  void add(TimePoint at, Id id, const Calls& calls) {
     if (at == TimePoint::max()) return;
     if (heap_.size() > few + 2 * calls.size()) prune(calls);
     heap_.emplace_back(at, id);
@@ -36,10 +35,10 @@ class Deadlines {
 
   /// Takes out one that is due.
   template <class Calls>
-  [[nodiscard]] std::optional<core::CallId> take_due(TimePoint now, const Calls& calls) {
+  [[nodiscard]] std::optional<Id> take_due(TimePoint now, const Calls& calls) {
     const std::optional<TimePoint> at = next(calls);
     if (!at || now < *at) return std::nullopt;
-    const core::CallId id = heap_.front().second;
+    const Id id = heap_.front().second;
     pop();
     return id;
   }
@@ -47,7 +46,7 @@ class Deadlines {
   [[nodiscard]] std::size_t size() const noexcept { return heap_.size(); }
 
  private:
-  using Entry = std::pair<TimePoint, core::CallId>;
+  using Entry = std::pair<TimePoint, Id>;
 
   // So many entries of calls that have ended are no burden.
   static constexpr std::size_t few = 1024;
@@ -66,4 +65,4 @@ class Deadlines {
   std::vector<Entry> heap_;
 };
 
-}  // namespace norikv::transport
+}  // namespace norikv::util
