@@ -98,11 +98,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::string_view rest(reinterpret_cast<const char*>(data), size);
   const std::size_t piece = static_cast<unsigned char>(rest.front()) + std::size_t{1};
   rest.remove_prefix(1);
+  // Alone, so that requests are open for what comes behind it: SETTINGS without any.
+  constexpr std::size_t greeting = 9;
+  std::size_t count = greeting;
   Receiver client;
   while (!rest.empty()) {
-    const std::string_view next = rest.substr(0, piece);
+    const std::string_view next = rest.substr(0, count);
     rest.remove_prefix(next.size());
     if (!client.receive(next)) break;
+    count = piece;
   }
   client.cancel_all();
   return 0;
