@@ -98,10 +98,6 @@ struct LimitOptions {
   /// Operations that may be submitted for a node beyond `in_flight_per_node`. They do not count against `operations`,
   /// so a node that hangs leaves the operations for other nodes their room; one more ends with `overloaded`.
   std::size_t queued_per_node = 4096;
-  /// Of `in_flight_per_node`, reads and writes with an idempotency key that are sent to a node before it answers. More
-  /// follow as it does: up to twice as many as were on their way to it at an answer of the last second or two. So a
-  /// node that hangs holds few requests, which all have to be given up.
-  std::size_t initial_window_per_node = 64;
 };
 
 /// What carries requests to the nodes. Both speak the same protocol and tell the same things.

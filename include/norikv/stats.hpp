@@ -59,7 +59,7 @@ struct NodeStats {
   BreakerState breaker = BreakerState::closed;
   std::size_t in_flight = 0;  ///< Now: requests on their way to it, ghosts included.
   std::size_t ghosts = 0;     ///< Now: of these, those that nobody waits for any more.
-  std::size_t queued = 0;     ///< Now: operations that wait for a place among these (LimitOptions::in_flight_per_node).
+  std::size_t queued = 0;     ///< Now: operations that wait for one of these to end (LimitOptions::in_flight_per_node).
   std::uint64_t attempts = 0;  ///< Requests sent to it.
   std::uint64_t failures = 0;  ///< Of these: ended with anything but success, those given up included.
   LatencyHistogram latency;    ///< Of requests that it answered, whatever the answer.

@@ -132,7 +132,6 @@ std::optional<Error> check(const ClientOptions& options) {
   checker.at_least("RetryBudget::burst", options.retry.budget.burst, 1);
   checker.backoff("BreakerOptions::open", options.retry.breaker.open);
   checker.at_least("LimitOptions::in_flight_per_node", options.limits.in_flight_per_node, 1);
-  checker.at_least("LimitOptions::initial_window_per_node", options.limits.initial_window_per_node, 1);
   checker.at_least("LimitOptions::operations", options.limits.operations, 1);
   checker.at_least("LimitOptions::bytes", options.limits.bytes, 1);
   checker.at_least("LimitOptions::callbacks_per_turn", options.limits.callbacks_per_turn, 1);

@@ -25,7 +25,6 @@
 #include "core/request_op.hpp"
 #include "core/retry_budget.hpp"
 #include "core/router.hpp"
-#include "core/send_window.hpp"
 #include "core/shard_lanes.hpp"
 #include "core/timer_queue.hpp"
 #include "core/token_cache.hpp"
@@ -184,9 +183,8 @@ class Session {
     Dialect dialect = Dialect::server;
     std::uint32_t number = 0;  // among the attempts of its operation
     bool in_lane = false;
-    bool given_up = false;    // the transport was told to end it
-    bool repeatable = false;  // and so bounded by `attempt_timeout`
-    bool trial = false;       // one of the few that are sent to a node that does not answer
+    bool given_up = false;  // the transport was told to end it
+    bool trial = false;     // one of the few that are sent to a node that does not answer
     TimePoint started{};
     std::uint64_t token = 0;                    // which token it carries; 0 = none
     TimerId moved_timer{};                      // runs while another node is believed to lead the shard
@@ -217,9 +215,7 @@ class Session {
     Dialect dialect = Dialect::server;
     std::uint32_t silent_calls = 0;  // in a row that ran out of time
     std::size_t on_wire = 0;         // requests, ghosts included
-    std::size_t repeatable = 0;      // of them
-    std::size_t trials = 0;          // of these
-    SendWindow window;               // for these
+    std::size_t trials = 0;          // of them
     std::deque<TimePoint> settling;  // when the places of ghosts whose outcome is unknown become free, in order
     std::deque<Queued> queue;        // operations that wait for a place
     TimerId slot_timer;              // while somebody waits and places settle
@@ -271,7 +267,7 @@ class Session {
   void pause(RequestOp& op, TimePoint until);
   void schedule_second(RequestOp& op, TimePoint now);
   void send_second(RequestOp& op, TimePoint now);
-  [[nodiscard]] bool has_place(std::size_t node, TimePoint now);
+  [[nodiscard]] bool has_place(std::size_t node) const;
   void start_queued(std::size_t node, TimePoint now);
   void leave_queue(RequestOp& op);
   void reroute_queued(const ClusterState::Change& change, TimePoint now);
@@ -301,7 +297,6 @@ class Session {
   void learn_from_failure(RequestOp& op, const CallRecord& call, const Verdict& verdict,
                           std::optional<std::size_t> hint, const RequestOp::Decision& decision, TimePoint now);
   void on_silence(const CallRecord& call, TimePoint now);
-  void call_answered(const CallRecord& call, TimePoint now);
   void count_node_failure(std::size_t node, TimePoint now);
   void detect_collision(const RequestOp& op, const CallRecord& call, Version version, TimePoint now);
   void warn_of_collision(std::uint32_t shard, const CollisionDetector::Write& one,

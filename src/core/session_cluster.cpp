@@ -184,7 +184,6 @@ void Session::add_node(std::size_t node, TimePoint now) {
   count_breaker(node);
   nodes_[node].dialect = Dialect::server;
   nodes_[node].silent_calls = 0;
-  nodes_[node].window.on_silence();
   if (closing_ || !options_.connection.watch_topology) return;
   nodes_[node].watch.emplace(Watch{WatchOp{options_.connection}, {}, {}, false, false, 0});
   if (started_) carry_out(node, nodes_[node].watch->op.start(now), {}, now);

@@ -87,7 +87,6 @@ void Session::on_reply(Reply reply, TimePoint now) {
   timers_.cancel(call.moved_timer);
   Node& node = nodes_[call.node];
   --node.on_wire;
-  if (call.repeatable) --node.repeatable;
   if (call.trial) --node.trials;
   if (reply.status == 0) tokens_.on_accepted(call.token);
   if (reply.status == grpc_status::unauthenticated) tokens_.on_refused(call.token, now, random_.unit());
@@ -97,7 +96,7 @@ void Session::on_reply(Reply reply, TimePoint now) {
     take_reply(*op, call, reply, now);
   } else {
     if (reply.status == 0 || classify(reply, call.method).node_answered) {
-      call_answered(call, now);
+      node_answered(call.node, now);
     } else {
       router_.breaker(call.node).on_abandoned();
       if (observable) count_breaker(call.node);
@@ -144,7 +143,7 @@ void Session::on_success(RequestOp& op, const CallRecord& call, Success success,
     cluster_.on_written(shard, call.node, now);
   }
   budget_.on_success(now);
-  call_answered(call, now);
+  node_answered(call.node, now);
   if (op.proves_leader()) {
     apply(cluster_.on_leader_answer(shard, call.node, call.started, now), now);
     settle_discovery(shard, now);
@@ -223,7 +222,7 @@ void Session::learn_from_failure(RequestOp& op, const CallRecord& call, const Ve
   const std::string& address = cluster_.address(call.node);
   if (verdict.node_answered) {
     if (verdict.code != ErrorCode::unauthenticated) tokens_.on_accepted(call.token);
-    call_answered(call, now);
+    node_answered(call.node, now);
   }
   switch (verdict.failure) {
     case Failure::not_leader: {
@@ -268,17 +267,8 @@ void Session::on_silence(const CallRecord& call, TimePoint now) {
         now);
 }
 
-void Session::call_answered(const CallRecord& call, TimePoint now) {
-  Node& node = nodes_[call.node];
-  node.window.on_answer(node.repeatable + (call.repeatable ? 1 : 0), now);
-  node_answered(call.node, now);
-}
-
 void Session::count_node_failure(std::size_t node, TimePoint now) {
-  if (router_.breaker(node).on_failure(now, random_.unit())) {
-    nodes_[node].window.on_silence();
-    counters_.breaker_opens.add();
-  }
+  if (router_.breaker(node).on_failure(now, random_.unit())) counters_.breaker_opens.add();
   if (observable) count_breaker(node);
 }
 

@@ -41,7 +41,7 @@ void Session::route(RequestOp& op, TimePoint now) {
   if (!may_try) return await_leader(op, now);
   std::size_t next = router_.next(shard, op.rotation, now);
   // It passes by a node that it is still asking, and queues behind one that is full only if all are.
-  while ((asks(op, next) || !has_place(next, now)) && !router_.round_over(op.rotation, now))
+  while ((asks(op, next) || !has_place(next)) && !router_.round_over(op.rotation, now))
     next = router_.next(shard, op.rotation, now);
   send(op, next, now);
 }
@@ -64,7 +64,7 @@ void Session::send(RequestOp& op, std::size_t node, TimePoint now) {
   if (writes) earliest = std::max(earliest, lanes_.next_send(request.lane()));
   if (now < earliest) return pause(op, earliest);
   const bool has_turn = op.has_turn_at == node || nodes_[node].queue.empty();
-  if (!has_turn || !has_place(node, now)) {
+  if (!has_turn || !has_place(node)) {
     op.phase = Phase::queued;
     op.queued_at = node;
     nodes_[node].queue.push_back({request.id, request.shard});
@@ -118,14 +118,12 @@ void Session::launch(RequestOp& op, std::size_t node, AttemptReason reason, Time
   op.add_call(call.id);
   CallRecord& record = calls_
                            .emplace(call.id, CallRecord{request.id, node, request.shard, request.lane(), call.method,
-                                                        dialect, ++op.launched, false, false, false, false, now, token})
+                                                        dialect, ++op.launched, false, false, false, now, token})
                            .first->second;
   ++nodes_[node].on_wire;
-  // What waits for its answer for as long as its operation has time does not keep others from the node.
-  record.repeatable = op.repeatable();
-  if (record.repeatable) ++nodes_[node].repeatable;
   if (Breaker& breaker = router_.breaker(node); breaker.state() != Breaker::State::closed) {
-    record.trial = record.repeatable;
+    // What waits for its answer for as long as the operation has time does not keep others from trying.
+    record.trial = op.repeatable();
     if (record.trial) ++nodes_[node].trials;
     breaker.on_sent(now);
     count_breaker(node);
@@ -152,25 +150,24 @@ void Session::send_second(RequestOp& op, TimePoint now) {
   if (!op.on_wire() || op.twice_on_wire() || op.request.deadline <= now || !may_send(now)) return;
   if (op.probing) {
     const std::size_t node = router_.next(op.request.shard, op.rotation, now);
-    if (asks(op, node) || !has_place(node, now) || now < op.not_before(node)) return;
+    if (asks(op, node) || !has_place(node) || now < op.not_before(node)) return;
     counters_.joined_probes.add();
     return launch(op, node, AttemptReason::joined, now);
   }
   const std::optional<std::size_t> node = router_.other_replica(op.request.shard, *op.node, now);
-  if (!node || !has_place(*node, now) || now < op.not_before(*node) || !budget_.try_take(now)) return;
+  if (!node || !has_place(*node) || now < op.not_before(*node) || !budget_.try_take(now)) return;
   counters_.hedges.add();
   launch(op, *node, AttemptReason::hedge, now);
 }
 
 // --- a node's places ---
 
-bool Session::has_place(std::size_t index, TimePoint now) {
-  Node& node = nodes_[index];
+bool Session::has_place(std::size_t index) const {
+  const Node& node = nodes_[index];
   if (node.on_wire + node.settling.size() >= options_.limits.in_flight_per_node) return false;
   // A node that does not answer is asked by as many as it took to notice; when one of them gets an answer the others
   // follow. All of them would run out of time together, and again.
-  if (router_.breaker_state(index) != Breaker::State::closed) return node.trials < options_.retry.breaker.failures;
-  return node.repeatable < node.window.size(options_.limits.initial_window_per_node, now);
+  return router_.breaker_state(index) == Breaker::State::closed || node.trials < options_.retry.breaker.failures;
 }
 
 void Session::start_queued(std::size_t index, TimePoint now) {
@@ -179,7 +176,7 @@ void Session::start_queued(std::size_t index, TimePoint now) {
   while (!settling.empty() && settling.front() <= now) settling.pop_front();
   timers_.cancel(nodes_[index].slot_timer);
   if (nodes_[index].queue.empty()) return;  // nearly always
-  while (!nodes_[index].queue.empty() && has_place(index, now)) {
+  while (!nodes_[index].queue.empty() && has_place(index)) {
     const OpId id = nodes_[index].queue.front().id;
     nodes_[index].queue.pop_front();
     RequestOp* op = find(id);

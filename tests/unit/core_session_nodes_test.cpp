@@ -125,50 +125,9 @@ TEST_CASE("A node that does not answer is asked by few until it does") {
   CHECK(script.unanswered().size() == 19);
 }
 
-TEST_CASE("A burst goes to a node as it answers") {
-  Script script{nodes(1)};
-  lead(script, 4, 0);
-  for (int i = 0; i < 1000; ++i) static_cast<void>(script.get(4, {.timeout = 60s}));
-  const auto on_wire = [&] { return script.unanswered().size(); };
-  CHECK(on_wire() == 64);
-  script.wait(900ms);
-  CHECK(on_wire() == 64);
-  script.answer(script.unanswered()[0], missing());
-  CHECK(on_wire() == 128);
-  script.answer(script.unanswered()[0], missing());
-  CHECK(on_wire() == 256);
-  while (on_wire() > 1) script.answer(script.unanswered()[0], missing());
-  CHECK(script.session().held().queued == 0);
-}
-
-TEST_CASE("A node that falls silent is sent few requests, however many it had answered at a time") {
-  Script script{nodes(1)};
-  lead(script, 4, 0);
-  std::vector<Submitted> gets;
-  for (int i = 0; i < 64; ++i) gets.push_back(script.get(4, {.timeout = 60s}));
-  while (!script.unanswered().empty()) script.answer(script.unanswered()[0], missing());
-  script.wait(2s);
-  for (int i = 0; i < 1000; ++i) gets.push_back(script.get(4, {.timeout = 60s}));
-  CHECK(script.unanswered().size() == 64);
-}
-
-TEST_CASE("A write that can't be repeated and hangs takes nothing of what a node may have before it answers") {
-  auto options = watched_nodes(1);
-  options.limits.initial_window_per_node = 1;
-  Script script{options};
-  script.claims(0, {4, 5});
-  static_cast<void>(script.put(4));
-  static_cast<void>(script.expect(a_put));
-  const auto get = script.get(5);
-  CHECK(script.expect(a_get).is_about(get));
-  static_cast<void>(script.get(5));
-  CHECK(script.quiet());
-}
-
 TEST_CASE("A crowd of requests to one node does not run out of time in one moment") {
   auto options = nodes(1);
   options.limits.in_flight_per_node = 200;
-  options.limits.initial_window_per_node = 200;
   Script script{options};
   lead(script, 4, 0);
   for (int i = 0; i < 200; ++i) static_cast<void>(script.get(4, {.timeout = 60s}));
