@@ -85,8 +85,8 @@ def run(command, timeout):
 def awake():
     """A process for each processor that runs when nothing else does (SCHED_IDLE), so that no processor falls asleep: waking one up can
     take longer than a request. They end with this program."""
-    spin = "import os; os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0)); parent = os.getppid()\nwhile os.getppid() == parent: sum(range(10000))"
-    programs = [subprocess.Popen([sys.executable, "-c", spin]) for _ in range(os.cpu_count())]
+    spin = "import os, sys; os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))\nwhile os.getppid() == int(sys.argv[1]): sum(range(10000))"
+    programs = [subprocess.Popen([sys.executable, "-c", spin, str(os.getpid())]) for _ in range(os.cpu_count())]
     try:
         yield
     finally:
@@ -324,8 +324,10 @@ def micro(build, seconds, rounds):
 def main(words):
     options = arguments(words)
     if options.micro:
-        return micro(options.build, options.seconds, options.rounds)
-    print(f"medians of {options.rounds} interleaved rounds of {options.seconds:g} s, {os.cpu_count()} processors; x = ratio to {BASELINE}")
+        with awake() if options.awake else contextlib.nullcontext():
+            return micro(options.build, options.seconds, options.rounds)
+    print(f"medians of {options.rounds} interleaved rounds of {options.seconds:g} s, {os.cpu_count()} processors; x = ratio to {BASELINE}"
+          + (", processors kept awake" if options.awake else ""))
     rows = []
     with tempfile.TemporaryDirectory() as folder, awake() if options.awake else contextlib.nullcontext():
         bench = Bench(options.build, folder, options.seconds, options.warm_up, options.rounds)
@@ -344,6 +346,8 @@ def main(words):
             found = bench.depth()
             rows += found
             show_depth(found)
+    for one in rows:
+        one["awake"] = options.awake
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     return 0

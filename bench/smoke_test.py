@@ -54,6 +54,7 @@ class Smoke(unittest.TestCase):
         text, rows = run("--awake", "--op", "put", "--in-flight", "4", "--value-bytes", "10240")
         self.check(rows)
         self.assertIn("write lanes lifted", text)
+        self.assertIn("kept awake", text)
 
     def test_three_nodes(self):
         """keys go to three nodes, by every contestant that knows of nodes"""

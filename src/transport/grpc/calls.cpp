@@ -100,7 +100,7 @@ core::Reply UnaryCall::take_reply() {
   reply.message = cut(status_.error_message());
   if (timed_out_ && status_.error_code() == grpc::StatusCode::CANCELLED) {
     reply.status = grpc::StatusCode::DEADLINE_EXCEEDED;
-    reply.message = "The server did not answer in time";
+    reply.message = "No answer in time";
   }
   if (status_.ok()) {
     reply.body = bytes_of(response_);

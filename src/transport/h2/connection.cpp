@@ -183,13 +183,7 @@ void Connection::make_output() {
   Output& plain = shared_.to_secure;
   plain.clear();
   if (!session_.produce(plain, output_at_once)) return lose(session_.error());
-  while (!plain.empty()) {
-    iovec part;
-    (void)plain.parts({&part, 1});
-    if (tls_->send({static_cast<const char*>(part.iov_base), part.iov_len}) != TlsStream::Step::ok)
-      return lose(tls_->error());
-    plain.take(part.iov_len);
-  }
+  if (tls_->send(plain.bytes()) != TlsStream::Step::ok) return lose(tls_->error());
   tls_->take_output(out_.bytes());
 }
 

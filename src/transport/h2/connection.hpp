@@ -26,7 +26,8 @@ struct Shared {
   LostHandles lost{};
   std::string input{};  ///< Where sockets are read into.
   std::string plain{};  ///< What TLS made of it.
-  Output to_secure{};   ///< What TLS is to make something of.
+  /// What TLS is to make something of: in one piece, so that it makes few records of it.
+  Output to_secure{std::string::npos};
   /// Connections that are no more, until nothing of them can be on the stack.
   std::vector<std::unique_ptr<Connection>> graveyard{};
 };

@@ -139,7 +139,7 @@ class H2Transport final : public core::Transport, private LineOwner, private Loo
 
   void advance_to(TimePoint now) override {
     while (const auto id = deadlines_.take_due(now, calls_))
-      give_up(calls_.at(*id), Status::deadline_exceeded, "The server did not answer in time");
+      give_up(calls_.at(*id), Status::deadline_exceeded, "No answer in time");
     for (std::size_t i = 0; i < lines_.size(); ++i) lines_[i]->advance_to(now);
   }
 

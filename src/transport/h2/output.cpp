@@ -5,8 +5,6 @@
 namespace norikv::transport::h2 {
 namespace {
 
-// Up to this size a copy is cheaper than an entry here and in the list that the system is given.
-constexpr std::size_t largest_copied = 4096;
 constexpr std::size_t kept_memory = 512 * 1024;
 
 iovec part_of(std::string_view bytes) noexcept { return {const_cast<char*>(bytes.data()), bytes.size()}; }
@@ -14,7 +12,7 @@ iovec part_of(std::string_view bytes) noexcept { return {const_cast<char*>(bytes
 }  // namespace
 
 void Output::append(const wire::Payload& payload, std::string_view part) {
-  if (part.size() <= largest_copied) return append(part);
+  if (part.size() <= largest_copied_) return append(part);
   shared_.push_back({bytes_.size(), payload, part});
   shared_size_ += part.size();
 }

@@ -16,8 +16,13 @@ namespace norikv::transport::h2 {
 /// are and kept alive until then. Pure.
 class Output {
  public:
+  // Up to this size a copy is cheaper than an entry here and in the list that the system is given.
+  static constexpr std::size_t cheap_copy = 4096;
+
+  explicit Output(std::size_t largest_copied = cheap_copy) noexcept : largest_copied_(largest_copied) {}
+
   void append(std::string_view bytes) { bytes_.append(bytes); }
-  /// A part of the payload. Short ones are copied.
+  /// A part of the payload; copied if it is not longer than `largest_copied`.
   void append(const wire::Payload& payload, std::string_view part);
   /// What is appended to it counts as appended here.
   [[nodiscard]] std::string& bytes() noexcept { return bytes_; }
@@ -39,6 +44,7 @@ class Output {
     std::string_view rest;
   };
 
+  const std::size_t largest_copied_;
   std::string bytes_;
   std::size_t bytes_taken_ = 0;
   std::vector<Shared> shared_;
