@@ -51,10 +51,7 @@ class Callbacks {
 }
 
 /// A cluster whose shards find no leader while a test lasts, so that operations on cold shards stay pending.
-// A service that is not there would answer at once.
-[[nodiscard]] Cluster start_without_leaders() {
-  return start({.election = 60s, .vectors = testing::VectorService::working});
-}
+[[nodiscard]] Cluster start_without_leaders() { return start({.election = 60s}); }
 
 }  // namespace
 
@@ -84,7 +81,9 @@ TEST_CASE("The operations of a scope call back as always while it lasts") {
 }
 
 TEST_CASE("A scope that ends cancels its operations and destroys their callbacks uncalled, later") {
-  const Cluster cluster = start_without_leaders();
+  Cluster cluster = start_without_leaders();
+  // The Vector service needs no leader, and one that is not there says so.
+  const testing::Fault silent = cluster.delay(60s, {.method = testing::Method::vector});
   Guest guest{cluster};
   Callbacks callbacks;
   const GetOutcome other;
