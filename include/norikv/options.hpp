@@ -68,7 +68,7 @@ struct RetryOptions {
   Backoff ambiguous{std::chrono::milliseconds{25}, std::chrono::seconds{1}};
   /// The server is out of some resource.
   Backoff throttled{std::chrono::milliseconds{100}, std::chrono::seconds{2}};
-  /// Bounds an attempt that may be repeated, in a crowd at one node up to 1.5 times as long; others have all the time.
+  /// Bounds an attempt that may be repeated, in a crowd at one node up to 3 times as long; others have all the time.
   Duration attempt_timeout = std::chrono::seconds{1};
   /// A search for a leader whose request has no answer for so long asks a second node beside it. 0 = never.
   Duration join_probe_after = std::chrono::milliseconds{250};

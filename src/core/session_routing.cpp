@@ -8,7 +8,7 @@
 namespace norikv::core {
 namespace {
 
-/// How long an attempt may take that can be repeated. A crowd of requests to one node gets up to half as long again,
+/// How long an attempt may take that can be repeated. A crowd of requests to one node gets up to three times as long,
 /// one more than the other: if the node hangs they run out of time one after the other, and not all in one moment that
 /// the requests to other nodes have to wait for.
 Duration attempt_time(const ClientOptions& options, std::size_t on_wire) {
@@ -16,7 +16,7 @@ Duration attempt_time(const ClientOptions& options, std::size_t on_wire) {
   const Duration time = options.retry.attempt_timeout;
   if (on_wire <= crowd) return time;
   const auto limit = static_cast<Duration::rep>(options.limits.in_flight_per_node);
-  return time + time / 2 / limit * static_cast<Duration::rep>(on_wire - crowd);
+  return time + 2 * time / limit * static_cast<Duration::rep>(on_wire - crowd);
 }
 
 }  // namespace

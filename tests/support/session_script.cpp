@@ -440,7 +440,7 @@ void Script::check_start(const core::Call& call, const OnWire& request) const {
     REQUIRE(call.deadline <= state.deadline);
   }
   if (core::effect_of(call.method) == core::Effect::read) {
-    REQUIRE(call.deadline <= now_ + options_.retry.attempt_timeout * 3 / 2);  // the longest is a crowd's
+    REQUIRE(call.deadline <= now_ + options_.retry.attempt_timeout * 3);  // the longest is a crowd's
   } else {
     REQUIRE(call.method == state.method);
     std::uint32_t writes = 0;

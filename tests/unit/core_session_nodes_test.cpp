@@ -135,8 +135,8 @@ TEST_CASE("A crowd of requests to one node does not run out of time in one momen
   REQUIRE(requests.size() == 200);
   const auto time = [&](std::size_t i) { return requests[i].deadline - script.now(); };
   for (std::size_t i = 0; i <= 64; ++i) CHECK(time(i) == 1s);
-  for (std::size_t i = 65; i < 200; ++i) CHECK(time(i) == time(i - 1) + 2500us);
-  CHECK(time(199) < 1500ms);
+  for (std::size_t i = 65; i < 200; ++i) CHECK(time(i) == time(i - 1) + 10ms);
+  CHECK(time(199) < 3s);
 }
 
 TEST_CASE("A write that can't be repeated and hangs does not keep others from trying its node") {
