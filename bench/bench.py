@@ -2,7 +2,7 @@
 """Measures this client beside generated gRPC stubs and h2load, all against one lean server (README.md).
 
 usage: bench.py BUILD-DIRECTORY [--quick | --open-loop | --depth | --scale | --micro] [--json FILE] [--op OP] [--in-flight N] [--value-bytes N]
-                [--nodes N] [--rounds N] [--seconds S] [--awake]
+                [--nodes N] [--rounds N] [--seconds S]
 """
 
 import argparse
@@ -79,20 +79,6 @@ def run(command, timeout):
             errors.seek(0)
             raise RuntimeError(f"{' '.join(map(str, command))} ended with {program.returncode}: {errors.read()[-2000:]}")
     return output, usage.ru_utime + usage.ru_stime
-
-
-@contextlib.contextmanager
-def awake():
-    """A process for each processor that runs when nothing else does (SCHED_IDLE), so that no processor falls asleep: waking one up can
-    take longer than a request. They end with this program."""
-    spin = "import os, sys; os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))\nwhile os.getppid() == int(sys.argv[1]): sum(range(10000))"
-    programs = [subprocess.Popen([sys.executable, "-c", spin, str(os.getpid())]) for _ in range(os.cpu_count())]
-    try:
-        yield
-    finally:
-        for program in programs:
-            program.kill()
-            program.wait()
 
 
 @contextlib.contextmanager
@@ -298,7 +284,6 @@ def arguments(words):
     parser.add_argument("--depth", action="store_true", help=f"only {MANY} operations in flight against {FEW}")
     parser.add_argument("--scale", action="store_true", help="only the cost as the work grows: operations, shards, nodes, subscribers, views, memory")
     parser.add_argument("--nodes", type=int, default=1, metavar="N", help="servers, among which the shards are dealt out (default 1)")
-    parser.add_argument("--awake", action="store_true", help="keep the processors from falling asleep between two messages")
     parser.add_argument("--micro", action="store_true", help="only the parts: hash, jump, shard_of, the session; no network")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows to FILE")
     parser.add_argument("--op", choices=["get", "put"], action="append")
@@ -324,12 +309,10 @@ def micro(build, seconds, rounds):
 def main(words):
     options = arguments(words)
     if options.micro:
-        with awake() if options.awake else contextlib.nullcontext():
-            return micro(options.build, options.seconds, options.rounds)
-    print(f"medians of {options.rounds} interleaved rounds of {options.seconds:g} s, {os.cpu_count()} processors; x = ratio to {BASELINE}"
-          + (", processors kept awake" if options.awake else ""))
+        return micro(options.build, options.seconds, options.rounds)
+    print(f"medians of {options.rounds} interleaved rounds of {options.seconds:g} s, {os.cpu_count()} processors; x = ratio to {BASELINE}")
     rows = []
-    with tempfile.TemporaryDirectory() as folder, awake() if options.awake else contextlib.nullcontext():
+    with tempfile.TemporaryDirectory() as folder:
         bench = Bench(options.build, folder, options.seconds, options.warm_up, options.rounds)
         if bench.h2load is None:
             print("skipped: h2load is not installed (package nghttp2-client)")
@@ -346,8 +329,6 @@ def main(words):
             found = bench.depth()
             rows += found
             show_depth(found)
-    for one in rows:
-        one["awake"] = options.awake
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     return 0
