@@ -13,6 +13,7 @@
 #include "util/random.hpp"
 #ifdef NORIKV_WITH_H2
 #include "transport/h2/h2_transport.hpp"
+#include "util/earlier.hpp"
 #endif
 
 namespace norikv::detail {
@@ -135,9 +136,7 @@ void ClientCore::share_view() {
 void ClientCore::set_loop_state() {
   if (end_ == End::over) return;
   std::optional<TimePoint> next = session_.next_deadline();
-  if (transport_ != nullptr) {
-    if (const auto due = transport_->next_deadline(); due && (!next || *due < *next)) next = due;
-  }
+  if (transport_ != nullptr) next = util::earlier(next, transport_->next_deadline());
   loop_->set_timer(next);
   loop_->hold(session_.busy() || referenced_ || kind_ == LoopKind::owned || end_ != End::none);
   if (!session_.deliveries().empty()) loop_->wake();

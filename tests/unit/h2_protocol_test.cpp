@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -12,7 +11,6 @@
 #include "transport/h2/inflate.hpp"
 #include "transport/h2/memory.hpp"
 #include "unit/h2_output.hpp"
-#include "util/deadlines.hpp"
 
 // Pure: what gRPC adds to HTTP/2.
 namespace norikv::transport::h2 {
@@ -283,28 +281,6 @@ TEST_CASE("Blocks of memory are used again, keep what they hold when they grow, 
   CHECK(nothing != nullptr);
   memory.free(nothing);
   CHECK(memory.allocate(static_cast<std::size_t>(-1)) == nullptr);
-}
-
-TEST_CASE("Deadlines come in order, without those that have ended") {
-  util::Deadlines<core::CallId> deadlines;
-  const TimePoint start{};
-  const std::set<core::CallId> calls{core::CallId{2}, core::CallId{4}, core::CallId{5}, core::CallId{6}};
-  for (const int at : {5, 1, 4, 2, 3})
-    deadlines.add(start + at * 1s, core::CallId{static_cast<std::uint64_t>(at)}, calls);
-  deadlines.add(TimePoint::max(), core::CallId{6}, calls);
-  CHECK(deadlines.next(calls) == start + 2s);
-  CHECK_FALSE(deadlines.take_due(start + 1s, calls).has_value());
-  CHECK(deadlines.take_due(start + 4s, calls) == core::CallId{2});
-  CHECK(deadlines.take_due(start + 4s, calls) == core::CallId{4});
-  CHECK_FALSE(deadlines.take_due(start + 4s, calls).has_value());
-  CHECK(deadlines.next(calls) == start + 5s);
-}
-
-TEST_CASE("Deadlines let go of those that have ended before they are the most by far") {
-  util::Deadlines<core::CallId> deadlines;
-  const std::set<core::CallId> none;
-  for (std::uint64_t id = 0; id < 10'000; ++id) deadlines.add(TimePoint{} + id * 1ns, core::CallId{id}, none);
-  CHECK(deadlines.size() < 2'000);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "transport/grpc/channels.hpp"
 #include "transport/grpc/keeper.hpp"
 #include "util/deadlines.hpp"
+#include "util/earlier.hpp"
 #include "util/recycler.hpp"
 
 namespace norikv::transport {
@@ -92,8 +93,7 @@ class GrpcTransport final : public core::Transport, public CallOwner {
   }
 
   [[nodiscard]] std::optional<TimePoint> next_deadline() const override {
-    const std::optional<TimePoint> call = deadlines_.next(calls_);
-    return call && next_beat_ ? std::min(*call, *next_beat_) : call ? call : next_beat_;
+    return util::earlier(deadlines_.next(calls_), next_beat_);
   }
 
   void advance_to(TimePoint now) override {

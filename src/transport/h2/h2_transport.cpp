@@ -9,6 +9,7 @@
 #include "transport/h2/line.hpp"
 #include "transport/h2/pump.hpp"
 #include "util/deadlines.hpp"
+#include "util/earlier.hpp"
 
 namespace norikv::transport {
 namespace {
@@ -345,9 +346,7 @@ class H2Transport final : public core::Transport, private LineOwner, private Loo
 
   [[nodiscard]] std::optional<TimePoint> earliest() const {
     std::optional<TimePoint> next = deadlines_.next(calls_);
-    for (const auto& line : lines_) {
-      if (const auto due = line->next_deadline(); due && (!next || *due < *next)) next = due;
-    }
+    for (const auto& line : lines_) next = util::earlier(next, line->next_deadline());
     return next;
   }
 

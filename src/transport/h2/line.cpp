@@ -4,6 +4,7 @@
 #include <chrono>
 #include <utility>
 
+#include "util/earlier.hpp"
 #include "util/random.hpp"
 
 namespace norikv::transport::h2 {
@@ -224,7 +225,7 @@ void Line::drop() {
 std::optional<TimePoint> Line::next_deadline() const noexcept {
   std::optional<TimePoint> next = next_dial();
   const auto count = [&](const std::unique_ptr<Connection>& connection) {
-    if (const auto due = connection->next_deadline(); due && (!next || *due < *next)) next = due;
+    next = util::earlier(next, connection->next_deadline());
   };
   if (current_ != nullptr) count(current_);
   for (const auto& connection : trying_) count(connection);
