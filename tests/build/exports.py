@@ -98,6 +98,9 @@ class Exports(unittest.TestCase):
         if "prometheus" not in libraries:
             self.skipTest("norikv-prometheus is not built")
         self.check("prometheus", least=1)
+        names = {plain_name(symbol) for symbol in exported(libraries["prometheus"])}
+        for member in ("PrometheusExporter", "~PrometheusExporter", "observer", "Collect"):
+            self.assertIn(f"norikv::PrometheusExporter::{member}", names)
         # Who checks types at run time (`-fsanitize=vptr`) or asks for them needs the class itself.
         self.assertIn("typeinfo for norikv::PrometheusExporter", exported(libraries["prometheus"]))
 
