@@ -1,9 +1,8 @@
-#include <filesystem>
-#include <iterator>
 #include <thread>
 
 #include "client/guest.hpp"
 #include "client/process.hpp"
+#include "support/resources.hpp"
 
 // Many clients one after the other leave no thread and no descriptor behind. The server is another process, for its
 // threads come and go.
@@ -11,19 +10,6 @@ using namespace norikv;
 using namespace norikv::test;
 
 namespace {
-
-std::ptrdiff_t entries(const char* directory) {
-  return std::distance(std::filesystem::directory_iterator(directory), std::filesystem::directory_iterator{});
-}
-std::ptrdiff_t threads() { return entries("/proc/self/task"); }
-std::ptrdiff_t descriptors() { return entries("/proc/self/fd"); }
-
-/// Whether it comes down to so much: gRPC ends connections and threads a moment after they are given back.
-template <class Count>
-bool comes_down(Count count, std::ptrdiff_t most) {
-  for (int tries = 0; tries < 1000 && count() > most; ++tries) std::this_thread::sleep_for(10ms);
-  return count() <= most;
-}
 
 void use_borrowed(const ClientOptions& options) {
   Guest guest{options};

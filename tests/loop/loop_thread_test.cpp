@@ -1,6 +1,5 @@
 #include <csignal>
 #include <cstdlib>
-#include <filesystem>
 #include <future>
 #include <optional>
 #include <string>
@@ -12,6 +11,7 @@
 #include "loop/event_loop.hpp"
 #include "seams.hpp"
 #include "support/catch.hpp"
+#include "support/resources.hpp"
 
 #include <uv.h>
 
@@ -61,20 +61,16 @@ int signal_of(Body body) {
   return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 }
 
-std::ptrdiff_t entries(const char* directory) {
-  return std::distance(std::filesystem::directory_iterator(directory), std::filesystem::directory_iterator());
-}
-
 /// Counts the threads of the process at its start; waits for all later ones to end. What is detached can't be joined.
 class Threads {
  public:
   Threads() {
     std::thread([] {}).join();  // a sanitizer starts one of its own along with the first
-    before_ = entries("/proc/self/task");
+    before_ = threads();
   }
   [[nodiscard]] bool all_ended() const {
     const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds{10};
-    while (entries("/proc/self/task") > before_) {
+    while (threads() > before_) {
       if (std::chrono::steady_clock::now() > limit) return false;
       std::this_thread::yield();
     }
@@ -181,12 +177,12 @@ TEST_CASE("A thread whose loop has nothing to do ends at once, while start still
 TEST_CASE("What the thread keeps alive goes last, after the loop was closed", "[thread]") {
   int error = 0;
   LoopThread::create(error).reset();  // the first loop of a process opens descriptors that stay
-  const auto files = entries("/proc/self/fd");
+  const auto files = descriptors();
   auto thread = LoopThread::create(error);
   REQUIRE(thread);
-  CHECK(entries("/proc/self/fd") > files);
+  CHECK(descriptors() > files);
   std::ptrdiff_t files_at_end = 0;
-  const auto last = [&](void*) { files_at_end = entries("/proc/self/fd"); };
+  const auto last = [&](void*) { files_at_end = descriptors(); };
   REQUIRE(thread->start(std::shared_ptr<void>(nullptr, last)) == 0);
   thread->join();
   CHECK(files_at_end == files);
@@ -224,10 +220,10 @@ TEST_CASE("Threads and descriptors come back", "[thread]") {
   };
   cycle();
   const Threads threads;
-  const auto files = entries("/proc/self/fd");
+  const auto files = descriptors();
   for (int i = 0; i < 100; ++i) cycle();
   CHECK(threads.all_ended());
-  CHECK(entries("/proc/self/fd") == files);
+  CHECK(descriptors() == files);
 }
 
 TEST_CASE("A handle that is left on the own loop ends the process", "[thread]") {

@@ -8,6 +8,7 @@
 #include "client/process.hpp"
 #include "stories/story.hpp"
 #include "support/certificates.hpp"
+#include "support/resources.hpp"
 
 // Two hundred lives of clients, each from a seed: made, used while nodes die and freeze, and closed at any moment.
 // Every other one shows a certificate and tokens. The clusters are other processes, for their threads come and go.
@@ -19,10 +20,6 @@ namespace {
 constexpr std::uint32_t nodes = 3;
 constexpr std::uint32_t shards = 4;
 
-std::ptrdiff_t entries(const char* directory) {
-  return std::distance(std::filesystem::directory_iterator(directory), std::filesystem::directory_iterator{});
-}
-std::ptrdiff_t threads() { return entries("/proc/self/task"); }
 /// Threads of the library, which names them.
 std::ptrdiff_t own_threads() {
   std::ptrdiff_t count = 0;
@@ -32,14 +29,6 @@ std::ptrdiff_t own_threads() {
     count += name.starts_with("norikv") ? 1 : 0;
   }
   return count;
-}
-std::ptrdiff_t descriptors() { return entries("/proc/self/fd"); }
-
-/// Whether it comes down to so much: connections and threads end a moment after they are given back.
-template <class Count>
-bool comes_down(Count count, std::ptrdiff_t most) {
-  for (int tries = 0; tries < 1000 && count() > most; ++tries) std::this_thread::sleep_for(10ms);
-  return count() <= most;
 }
 
 class Dice {

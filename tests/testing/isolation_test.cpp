@@ -1,12 +1,12 @@
 // A node that its clients can't reach, and that lives on.
-#include <filesystem>
 #include <future>
-#include <iterator>
 
 #include "support/catch.hpp"
+#include "support/resources.hpp"
 #include "testing/cluster_stub.hpp"
 
 using namespace cluster_tests;
+using norikv::test::descriptors;
 
 namespace {
 
@@ -14,10 +14,6 @@ ClusterConfig quiet() {
   ClusterConfig config = replicated();
   config.view_interval = 1h;
   return config;
-}
-
-std::size_t open_descriptors() {
-  return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator("/proc/self/fd"), {}));
 }
 
 }  // namespace
@@ -134,10 +130,10 @@ TEST_CASE("Clusters with every kind of fault come and go, and leave no descripto
   };
   once();
   // gRPC closes a client's descriptors on its own threads, soon.
-  std::size_t settled = open_descriptors();
+  std::ptrdiff_t settled = descriptors();
   const auto quiet_down = [&] { return eventually([&, end = Clock::now() + 300ms] { return Clock::now() > end; }); };
   REQUIRE(quiet_down());
-  settled = open_descriptors();
+  settled = descriptors();
   for (int i = 0; i < 10; ++i) once();
-  CHECK(eventually([&] { return open_descriptors() <= settled; }));
+  CHECK(eventually([&] { return descriptors() <= settled; }));
 }

@@ -1,12 +1,13 @@
 #include <algorithm>
-#include <filesystem>
 #include <future>
-#include <iterator>
 
 #include "support/catch.hpp"
+#include "support/resources.hpp"
 #include "testing/cluster_stub.hpp"
 
 using namespace cluster_tests;
+using norikv::test::descriptors;
+using norikv::test::threads;
 
 namespace {
 
@@ -222,18 +223,15 @@ TEST_CASE("A cluster is gone soon after it is destroyed, whatever is open") {
 }
 
 TEST_CASE("Fifty clusters in a row leave no thread and no descriptor") {
-  const auto count = [](const char* folder) {
-    return std::distance(std::filesystem::directory_iterator(folder), std::filesystem::directory_iterator());
-  };
   const auto use = [] {
     Fixture on(replicated());
     for (std::uint32_t node = 0; node < 3; ++node) CHECK(on.node(node).get("key", "eventual").text == "");
   };
   for (int i = 0; i < 5; ++i) use();
-  const auto threads = count("/proc/self/task");
-  const auto descriptors = count("/proc/self/fd");
+  const auto threads_before = threads();
+  const auto descriptors_before = descriptors();
   for (int i = 0; i < 50; ++i) use();
   // gRPC ends some of its threads and closes some descriptors a moment later.
-  CHECK(eventually([&] { return count("/proc/self/task") <= threads; }, 15s));
-  CHECK(eventually([&] { return count("/proc/self/fd") <= descriptors; }, 15s));
+  CHECK(eventually([&] { return threads() <= threads_before; }, 15s));
+  CHECK(eventually([&] { return descriptors() <= descriptors_before; }, 15s));
 }

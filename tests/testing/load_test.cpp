@@ -1,15 +1,15 @@
 #include <atomic>
 #include <deque>
-#include <filesystem>
-#include <iterator>
 #include <set>
 #include <thread>
 #include <vector>
 
 #include "support/catch.hpp"
+#include "support/resources.hpp"
 #include "testing/cluster_stub.hpp"
 
 using namespace cluster_tests;
+using norikv::test::threads;
 
 namespace {
 
@@ -50,11 +50,6 @@ void warm_up(Fixture& on) {
   for (std::uint32_t shard = 0; shard < 4; ++shard) {
     REQUIRE(eventually([&] { return on.node().get(on.key_of(shard)).ok(); }));
   }
-}
-
-/// The threads of this process.
-std::size_t threads() {
-  return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator("/proc/self/task"), {}));
 }
 
 /// Gets that are under way all at once, on one connection.
@@ -179,7 +174,7 @@ TEST_CASE("Thousands of requests wait at a frozen node without a thread for each
   Fixture on(config);
   REQUIRE(on.node(0).get(on.key_of(0)).ok());
   REQUIRE(on.node(1).get(on.key_of(1)).ok());
-  const std::size_t before = threads();
+  const std::ptrdiff_t before = threads();
   on.cluster.freeze(0);
   Flood flood(on.node(0), on.key_of(0), 4000);
   REQUIRE(eventually([&] { return on.cluster.counters().gets == 4002; }));

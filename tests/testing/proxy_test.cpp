@@ -2,9 +2,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <filesystem>
 #include <future>
-#include <iterator>
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -15,9 +13,11 @@
 #include <norikv/testing/proxy.hpp>
 
 #include "support/catch.hpp"
+#include "support/resources.hpp"
 #include "testing/cluster_stub.hpp"
 
 using namespace cluster_tests;
+using norikv::test::descriptors;
 
 namespace {
 
@@ -101,10 +101,6 @@ struct Pair {
   Peer client{proxy.address()};
   Peer server = listener.accept();
 };
-
-std::size_t open_descriptors() {
-  return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator("/proc/self/fd"), {}));
-}
 
 }  // namespace
 
@@ -279,7 +275,7 @@ TEST_CASE("A proxy's faults may outlive it") {
 TEST_CASE("A proxy that ends closes its connections and its port, and leaves no descriptor") {
   Server server;
   { const Proxy warm_up = Proxy::start(server.address()).value(); }
-  const std::size_t before = open_descriptors();
+  const std::ptrdiff_t before = descriptors();
   std::string address;
   for (int i = 0; i < 20; ++i) {
     auto proxy = std::make_unique<Proxy>(Proxy::start(server.address()).value());
@@ -296,7 +292,7 @@ TEST_CASE("A proxy that ends closes its connections and its port, and leaves no 
     CHECK(peers[0].read(1).empty());
   }
   CHECK_FALSE(Peer(address).connected());
-  CHECK(open_descriptors() == before);
+  CHECK(descriptors() == before);
 }
 
 TEST_CASE("A node behind a proxy answers, and its client meets what the proxy does") {

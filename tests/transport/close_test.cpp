@@ -1,11 +1,10 @@
 #include <atomic>
 #include <chrono>
-#include <filesystem>
-#include <iterator>
 #include <string>
 #include <thread>
 
 #include "support/catch.hpp"
+#include "support/resources.hpp"
 #include "transport/raw_peer.hpp"
 #include "transport/scripted_server.hpp"
 #include "transport/test_client.hpp"
@@ -33,12 +32,6 @@ ScriptedServer::Script busy() {
     }
   };
 }
-
-std::ptrdiff_t entries(const char* folder) {
-  return std::distance(std::filesystem::directory_iterator(folder), std::filesystem::directory_iterator{});
-}
-std::ptrdiff_t threads() { return entries("/proc/self/task"); }
-std::ptrdiff_t descriptors() { return entries("/proc/self/fd"); }
 
 TEST_CASE("a transport that was never used closes") {
   TestClient client(each_kind(), {"127.0.0.1:1", "[::1]:1", "localhost:1", "unix:/nowhere"});

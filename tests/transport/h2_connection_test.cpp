@@ -447,10 +447,7 @@ TEST_CASE("h2: a name that no operation needs is not looked up, so that the loop
 }
 
 TEST_CASE("h2: of a name's addresses the next one is tried when one refuses, and the failure says why") {
-  RawPeer peer(Form::ipv4, [](RawConnection& connection) {
-    if (take_request(connection)) answer_ok(connection, connection.stream());
-    connection.read_to_end();
-  });
+  RawPeer peer(Form::ipv4, answer_all);
   const std::string port = peer.address().substr(peer.address().rfind(':'));
   const std::string one_good = std::string(two_addresses) + port;
   const std::string none_good = std::string(two_addresses) + ":1";  // nobody listens at port 1

@@ -6,8 +6,6 @@
 
 #include <chrono>
 #include <cstdlib>
-#include <filesystem>
-#include <iterator>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -15,6 +13,7 @@
 
 #include "support/catch.hpp"
 #include "support/certificates.hpp"
+#include "support/resources.hpp"
 #include "transport/h2/h2_transport.hpp"
 #include "transport/names.hpp"
 #include "transport/raw_peer.hpp"
@@ -32,10 +31,6 @@ using core::Sent;
 constexpr int unavailable = 14;
 
 const TransportKind h2{"h2", &transport::make_h2_transport};
-
-std::ptrdiff_t descriptors() {
-  return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), std::filesystem::directory_iterator{});
-}
 
 /// An address that does not answer whoever dials it: it listens, and its queue of connections is full. That is Linux's
 /// way with a queue that is full, and silence enough for the transport.
@@ -96,11 +91,6 @@ class SilentPeer {
 int port_of(const RawPeer& peer) { return std::stoi(peer.address().substr(peer.address().rfind(':') + 1)); }
 
 std::string named(int port) { return std::string(two_addresses) + ":" + std::to_string(port); }
-
-void answer_all(RawConnection& connection) {
-  if (take_request(connection)) answer_ok(connection, connection.stream());
-  connection.read_to_end();
-}
 
 // One address after the other, the call's time is over before the first address is given up.
 TEST_CASE("h2: while one address of a name is silent the next one is dialled, and the node is reached there") {

@@ -235,4 +235,9 @@ bool take_request(RawConnection& connection) {
   return connection.read_until_frame(data);
 }
 
+void answer_all(RawConnection& connection) {
+  if (take_request(connection)) answer_ok(connection, connection.stream());
+  connection.read_to_end();
+}
+
 }  // namespace norikv::test

@@ -92,5 +92,7 @@ void answer_ok(RawConnection& connection, unsigned stream);
 
 /// The server's side of a new HTTP/2 connection, then a request up to its end.
 bool take_request(RawConnection& connection);
+/// A server's whole life with one request: takes it, answers it, and waits for the end.
+void answer_all(RawConnection& connection);
 
 }  // namespace norikv::test

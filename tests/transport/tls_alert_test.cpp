@@ -44,11 +44,6 @@ bool is_missing() {
   return true;
 }
 
-void answer_all(RawConnection& connection) {
-  if (take_request(connection)) answer_ok(connection, connection.stream());
-  connection.read_to_end();
-}
-
 /// The call fails, was not sent, and is explained; h2 tells the alert and what it means.
 void check_refusal(const Options& options, const TlsMaterial& material, std::string_view alert,
                    std::string_view explanation) {
