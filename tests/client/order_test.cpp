@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <atomic>
 #include <functional>
+#include <future>
 #include <map>
 #include <thread>
 
@@ -210,9 +211,13 @@ TEST_CASE("A posted task runs on the loop's thread, in order with the operations
   CHECK_FALSE(host->on_loop_thread());
   bool on_loop_thread = false;
   std::vector<int> order;
+  // The loop's thread is held, so that it meets all three in one turn.
+  std::promise<void> submitted;
+  host->post([held = submitted.get_future().share()] { held.wait(); });
   host->post([&] { order.push_back(1); });
   host->put(std::string(2000, 'k'), "value", [&](Result<Written>) { order.push_back(3); });
   host->post([&] { order.push_back(2); });
+  submitted.set_value();
   host.on_loop([&] { on_loop_thread = host->on_loop_thread(); });
   const ReadyOutcome drained;
   host->drain([tell = drained.callback()]() mutable { tell({}); });
