@@ -80,9 +80,11 @@ class ClusterState {
   void on_written(std::uint32_t shard, std::size_t node, TimePoint now);
 
   [[nodiscard]] std::int32_t leader(std::uint32_t shard) const { return shards_[shard].view.leader; }
-  /// Whether more than another node's word says that it leads.
+  /// Whether more than another node's word says that it leads, and its node is not down.
   [[nodiscard]] bool leader_is_confirmed(std::uint32_t shard) const {
-    return leader(shard) >= 0 && shards_[shard].view.source != LeaderSource::hint;
+    const std::int32_t node = leader(shard);
+    return node >= 0 && shards_[shard].view.source != LeaderSource::hint &&
+           health(static_cast<std::size_t>(node)) != NodeHealth::down;
   }
   /// Whether the node's latest view has the shard.
   [[nodiscard]] bool lists(std::size_t node, std::uint32_t shard) const {

@@ -282,6 +282,7 @@ class Session {
   [[nodiscard]] wire::Payload get_beside_vectors();
   void leave_discovery(RequestOp& op);
   void settle_discovery(std::uint32_t shard, TimePoint now);
+  void release_confirmed(TimePoint now);
   void release_waiters(std::uint32_t shard, TimePoint now);
 
   // session_replies.cpp: what an answer means
@@ -379,7 +380,8 @@ class Session {
   const bool observed_;
   bool started_ = false;
   bool closing_ = false;
-  bool failing_all_ = false;  // nothing new is started
+  bool failing_all_ = false;    // nothing new is started
+  bool nodes_changed_ = false;  // by this input: their health, among others
   TimePoint grace_ends_{};
   TimerId grace_timer_;
 

@@ -52,6 +52,7 @@ void Session::on_news_of(std::size_t node, const ClusterState::Change& change, T
   }
   if (change.empty()) cluster_.publish(change);  // the same state, but fresh
   apply(change, now);
+  release_confirmed(now);
   // Never in this turn: time has to pass first.
   timers_.cancel(nodes_[node].view_timer);
   if (cluster_.amid_view(node)) nodes_[node].view_timer = timers_.schedule(now + Duration{1}, {TimerKind::view, node});
@@ -99,6 +100,7 @@ void Session::on_stream_end(const StreamEnd& end, TimePoint now) {
     }
   }
   carry_out(node, step, detail, now);
+  release_confirmed(now);
 }
 
 void Session::carry_out(std::size_t node, const WatchOp::Step& step, const std::string& detail, TimePoint now) {
@@ -174,6 +176,7 @@ void Session::apply(const ClusterState::Change& change, TimePoint now) {
   for (const std::size_t node : change.added) add_node(node, now);
   if (!change.leaders.empty()) watch_moved_calls(change, now);
   for (const LeaderChange& leader : change.leaders) settle_discovery(leader.shard, now);
+  nodes_changed_ = nodes_changed_ || !change.nodes.empty();
   if (!change.leaders.empty()) reroute_queued(change, now);
   if (!change.removed.empty()) forget_nodes(now);
   check_ready();

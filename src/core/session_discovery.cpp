@@ -31,6 +31,17 @@ void Session::settle_discovery(std::uint32_t shard, TimePoint now) {
   if (find(*discovery.prober)->internal) fail(*discovery.prober, ErrorCode::cancelled, "nobody waits", now);
 }
 
+/// Ends searches whose leader was known all the while, and whose node is not down any more. After an input: what an
+/// answer means for its own shard comes first.
+void Session::release_confirmed(TimePoint now) {
+  if (!std::exchange(nodes_changed_, false)) return;
+  std::vector<std::uint32_t> over;
+  for (const auto& [shard, discovery] : discoveries_) {
+    if (cluster_.leader_is_confirmed(shard)) over.push_back(shard);
+  }
+  for (const std::uint32_t shard : over) settle_discovery(shard, now);
+}
+
 void Session::start_probe(std::uint32_t shard, TimePoint now) {
   Discovery& discovery = discoveries_.at(shard);
   const auto reader = std::find_if(discovery.waiters.begin(), discovery.waiters.end(), [this](OpId id) {

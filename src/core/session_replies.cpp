@@ -109,6 +109,7 @@ void Session::on_reply(Reply reply, TimePoint now) {
       leave_key(call.key_lock->key, call.key_lock->holder, how, now);
     }
   }
+  release_confirmed(now);
   start_queued(call.node, now);
 }
 

@@ -32,8 +32,8 @@ void Session::route(RequestOp& op, TimePoint now) {
   // A repeated write goes where its idempotency key may be known, past a new leader even.
   if (preferred && op.effect() == Effect::write) return send(op, *preferred, now);
   if (leader && cluster_.leader_is_confirmed(shard)) return send(op, *leader, now);
-  // A leader that is only hinted at is tried by those who got the hint and by the search, not by everybody; and not by
-  // those whom it has just refused.
+  // A leader that is only hinted at, or whose node is down, is tried by those who got the hint and by the search, not
+  // by everybody; and not by those whom it has just refused.
   if (op.hinted && cluster_.present(*op.hinted)) return send(op, *op.hinted, now);
   const bool may_try = op.probing || !op.wants_leader;
   if (leader && may_try && !op.refused_by(*leader) && !asks(op, *leader)) return send(op, *leader, now);

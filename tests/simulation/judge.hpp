@@ -88,8 +88,11 @@ class Judge {
   struct Belief {
     std::int32_t before = -1, after = -1;
     LeaderSource source = LeaderSource::none;
-    /// A leader that is only hinted at is tried by the search and by those who got the hint.
-    [[nodiscard]] bool known() const { return (before >= 0 || after >= 0) && source != LeaderSource::hint; }
+    bool down_before = false, down_after = false;  // the leader's node
+    /// A leader that is only hinted at, or whose node is down, is tried by the search and by those who got the hint.
+    [[nodiscard]] bool known() const {
+      return (before >= 0 || after >= 0) && source != LeaderSource::hint && !(down_before && down_after);
+    }
   };
   [[nodiscard]] static Belief belief_of(const ClusterView& before, const ClusterView& after, std::uint32_t shard);
   OperationRecord* owner_of(const core::Call& call, const ServerRequest& request);

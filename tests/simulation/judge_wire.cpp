@@ -13,6 +13,11 @@ namespace {
 
 using Class = Meaning::Class;
 
+bool is_down(const ClusterView& view, std::int32_t node) {
+  const NodeView* const found = node < 0 ? nullptr : find_node(view, static_cast<std::size_t>(node));
+  return found != nullptr && found->health == NodeHealth::down;
+}
+
 // A node that answers one of these is no use, whatever it is asked: a search goes on to the next one.
 bool node_is_unfit(ErrorCode code) {
   return code == ErrorCode::not_supported || code == ErrorCode::protocol || code == ErrorCode::permission_denied ||
@@ -115,7 +120,10 @@ OperationRecord* Judge::owner_of(const core::Call& call, const ServerRequest& re
 }
 
 Judge::Belief Judge::belief_of(const ClusterView& before, const ClusterView& after, std::uint32_t shard) {
-  return {believed_leader(before, shard), believed_leader(after, shard), after.shards[shard].source};
+  const std::int32_t leader_before = believed_leader(before, shard);
+  const std::int32_t leader_after = believed_leader(after, shard);
+  return {leader_before, leader_after, after.shards[shard].source, is_down(before, leader_before),
+          is_down(after, leader_after)};
 }
 
 void Judge::given_up(core::CallId call) {
@@ -326,7 +334,8 @@ void Judge::check_route(const OperationRecord& operation, std::size_t node, cons
   // A search is joined by a second request after a while, and its leader may have become known meanwhile.
   const bool beside = operation.attempts.size() > operation.step && !operation.attempts.back().ended;
   if (beside && agenda_.now() >= operation.attempts.back().started + scenario_.options.retry.join_probe_after) return;
-  if (belief.before != belief.after) return;  // it started between the one and the other
+  // It started between the one and the other.
+  if (belief.before != belief.after || belief.down_before != belief.down_after) return;
   fail("route", operation, "it goes to " + address_of_node(node) + ", but the leader is known");
 }
 

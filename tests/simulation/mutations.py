@@ -63,6 +63,8 @@ MUTATIONS = [
              "(now -= after, (!op.probing && !hedged) || op.twice_on_wire() || after <= Duration{0})"),
     Mutation("everybody tries a leader that is only hinted at", "hints", "session_routing.cpp",
              "op.probing || !op.wants_leader", "op.probing || !op.wants_leader || leader"),
+    Mutation("everybody asks a leader whose node is down", "single-flight discovery", "cluster_state.hpp",
+             "health(static_cast<std::size_t>(node)) != NodeHealth::down", "true"),
     Mutation("hints are followed without end", "hints", "session_replies.cpp",
              "op.hint_hops() >= options_.retry.max_hint_hops", "false"),
     Mutation("a node is given more requests than it may have", "node limits", "session_routing.cpp",

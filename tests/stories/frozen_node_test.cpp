@@ -140,8 +140,8 @@ TEST_CASE("A frozen node with ten times its limit submitted to it costs the shar
   }
   Others others{guest, keys.others};
   static_cast<void>(others.measure(1s));  // warm
-  // Seven rounds on a quiet machine; on one that is busy with other things it may take up to four times as many to see
-  // past that. None is left out.
+  // Seven rounds on a quiet machine; on one that is busy with other things it may take up to eight times as many to
+  // see past that. None is left out.
   Measured measured;
   do {
     measure(measured, cluster, guest, others, keys, count);
@@ -150,7 +150,7 @@ TEST_CASE("A frozen node with ten times its limit submitted to it costs the shar
         "{:.3f} ms, ratio {:.2f}",
         count, measured.p50[0].size(), median(measured.p50[0]), median(measured.p50[1]), median(measured.p99[0]),
         median(measured.p99[1]), measured.ratio());
-  } while (measured.ratio() > 1.2 && measured.p99[0].size() < 28);
+  } while (measured.ratio() > 1.2 && measured.p99[0].size() < 56);
   CHECK(measured.ratio() <= 1.2);
   for (const Error& error : others.errors()) FAIL_CHECK(error.describe());
 }

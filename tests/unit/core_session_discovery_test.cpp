@@ -4,6 +4,18 @@ using namespace norikv;
 using namespace norikv::test;
 using namespace std::chrono_literals;
 
+namespace {
+
+// Its topology stream ends twice.
+void take_down(Script& script, std::size_t node) {
+  script.end_stream(node);
+  while (!script.streaming(node)) script.wait(10ms);
+  script.end_stream(node);
+  REQUIRE(script.session().cluster()->nodes[node].health == NodeHealth::down);
+}
+
+}  // namespace
+
 TEST_CASE("A write to a shard without a known leader sends one probe for its key, and waits") {
   Script script{nodes(1)};
   const auto write = script.put(7);
@@ -193,14 +205,68 @@ TEST_CASE("A search goes to each node once per round and pauses after the round"
 
 TEST_CASE("A search leaves out nodes that are down") {
   Script script{watched_nodes(3)};
-  script.end_stream(1);
-  while (!script.streaming(1)) script.wait(10ms);
-  script.end_stream(1);
-  REQUIRE(script.session().cluster()->nodes[1].health == NodeHealth::down);
+  take_down(script, 1);
   static_cast<void>(script.put(4));
   script.answer(script.expect(a_get, 2), not_leader());
   script.answer(script.expect(a_get, 0), not_leader());
   CHECK(script.quiet());
+}
+
+TEST_CASE("A leader whose node is down is asked by one for all") {
+  Script script{watched_nodes(3)};
+  script.claims(1, {4});
+  take_down(script, 1);
+  std::vector<Submitted> reads;
+  for (int i = 0; i < 20; ++i) reads.push_back(script.get(4));
+  const auto probe = script.expect(a_get, 1);
+  CHECK(script.quiet());
+  script.answer(probe, missing());
+  for (std::size_t i = 1; i < reads.size(); ++i) CHECK(script.expect(a_get, 1).is_about(reads[i]));
+}
+
+TEST_CASE("A leader whose node is down and can't be reached is not asked again: the others are") {
+  Script script{watched_nodes(3)};
+  script.claims(1, {4});
+  take_down(script, 1);
+  const auto write = script.put(4);
+  script.answer(script.expect(a_get, 1), not_sent());
+  const auto probe = script.expect(a_get, 2);
+  script.answer(probe, missing());
+  script.answer(script.expect(a_put, 2), written(1));
+  CHECK(write.succeeded());
+}
+
+// It shows that its node is there after all, which alone would release those who wait.
+TEST_CASE("A leader whose node is down and that refuses a probe gets none of those who wait") {
+  Script script{watched_nodes(3)};
+  script.claims(1, {4});
+  take_down(script, 1);
+  static_cast<void>(script.put(4));
+  script.answer(script.expect(a_get, 1), not_leader());
+  static_cast<void>(script.expect(a_get, 2));
+  CHECK(script.quiet());
+}
+
+TEST_CASE("A leader whose node is down and that fails the probe with an error of its own is asked by those who wait") {
+  Script script{watched_nodes(3)};
+  script.claims(1, {4});
+  take_down(script, 1);
+  const auto write = script.put(4);
+  script.answer(script.expect(a_get, 1), status(13, "Get failed: Internal"));
+  script.answer(script.expect(a_put, 1), written(1));
+  CHECK(write.succeeded());
+}
+
+TEST_CASE("The next view of a leader whose node was down releases those who wait") {
+  Script script{watched_nodes(3)};
+  script.claims(1, {4});
+  take_down(script, 1);
+  const auto write = script.put(4);
+  const auto probe = script.expect(a_get, 1);
+  while (!script.streaming(1)) script.wait(10ms);
+  script.claims(1, {4});
+  CHECK(script.cancelled(probe));
+  CHECK(script.expect(a_put, 1).is_about(write));
 }
 
 TEST_CASE("A node that can't be reached is no reason to pause while another one is left") {
