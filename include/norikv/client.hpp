@@ -72,10 +72,12 @@ class Client {
  public:
   /// A client on the host's loop. The loop must not be running in another thread at this moment; its first turn decides
   /// which thread is the loop's. The client keeps the loop alive while operations are pending (and until the first
-  /// turn), not while it is idle. Error: `invalid_argument`, naming the field and its text.
+  /// turn), not while it is idle. Error: `invalid_argument`, naming the field and its text, or `unavailable` if libuv
+  /// gives no handle.
   [[nodiscard]] static NORIKV_EXPORT Result<Client> create(uv_loop_s* loop, ClientOptions options);
 
-  /// A client with a loop and a thread of its own. Error: `invalid_argument`, naming the field and its text.
+  /// A client with a loop and a thread of its own. Error: `invalid_argument`, naming the field and its text, or
+  /// `unavailable` if there is no loop, handle or thread to be had.
   [[nodiscard]] static NORIKV_EXPORT Result<Client> create(ClientOptions options);
 
   NORIKV_EXPORT Client(Client&&) noexcept;
@@ -180,7 +182,8 @@ class Client {
   /// Replaces the certificates: connections that are made from now on use these. Topology streams move to such ones
   /// (`connecting`, then `connected`), calls under way end on the ones they have, and then those are dropped. A client
   /// that was created without TLS begins to use it. Files are read inside the call.
-  /// Error: `invalid_argument`, naming the field (nothing changes then), or `closed`.
+  /// Error: `invalid_argument`, naming the field (nothing changes then), or `closed` once the client has closed and in
+  /// a forked child. On a client that is closing it has no effect and is no error.
   [[nodiscard]] NORIKV_EXPORT Result<void> set_tls(TlsOptions options);
 
   /// A barrier: calls back when everything that was submitted before has called back. Refuses nothing.

@@ -63,6 +63,8 @@ enum class RetryCause : std::uint8_t {
   throttled,          ///< The server is out of some resource.
   consistency_level,  ///< The node has other names for the levels of consistency.
   unfit,              ///< The node can't serve the request in any way; another one may.
+  version_mismatch,   ///< The key has changed since the update read it: another round.
+  unauthenticated,    ///< The node refused the token, or wants one: with another token, or elsewhere.
 };
 
 /// The cause's name as it is written above. [any thread]

@@ -139,7 +139,8 @@ struct ConnectionOptions {
   std::size_t max_reply_size = 16 * 1024 * 1024;
   /// Whether to follow grpc_proxy, https_proxy or http_proxy (environment), but for hosts in no_grpc_proxy or no_proxy.
   bool use_http_proxy = false;
-  /// Keep a topology stream open to every node. Without them leaders are found by asking alone.
+  /// Keep a topology stream open to every node. Without them leaders are found by asking alone: when a node hangs that
+  /// led many shards, those that other nodes lead by now are found a few at a time, as requests to it run out of time.
   bool watch_topology = true;
   /// A stream that has not spoken for this long is reported as silent, and another one is opened after a pause as in
   /// `reconnect`. Positive.

@@ -169,7 +169,7 @@ class Vectors {
   NORIKV_EXPORT Operation insert(std::string_view name, std::string_view id, std::span<const float> vector,
                                  VectorInsertedCallback callback) const;
 
-  /// Removes the vector of an id. Result: the version, and the server's flag.
+  /// Removes the vector of an id. Result: the server's flag.
   NORIKV_EXPORT Operation remove(std::string_view name, std::string_view id, VectorWriteOptions options,
                                  VectorRemovedCallback callback) const;
   NORIKV_EXPORT Operation remove(std::string_view name, std::string_view id, VectorRemovedCallback callback) const;

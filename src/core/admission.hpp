@@ -70,8 +70,8 @@ class Admission {
   [[nodiscard]] std::size_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
   [[nodiscard]] bool has_room(std::size_t operations = 1) const {
     const std::size_t held = bytes();
-    // The next operations are taken to be as large as the largest so far; an empty client has room for whatever fits at
-    // all.
+    // The next operations are taken to be as large as the largest of late; an empty client has room for whatever fits
+    // at all.
     return this->operations() + operations <= limits_.operations &&
            (held == 0 || held + operations * largest_.load(std::memory_order_relaxed) <= limits_.bytes);
   }
@@ -112,7 +112,9 @@ class Admission {
     if (ticket.node >= 0 && !try_take_share(ticket)) return tl::make_unexpected(Full::node);
     const bool place = ticket.beyond || operations_.fetch_add(1, std::memory_order_relaxed) < limits_.operations;
     if (place && bytes_.fetch_add(bytes, std::memory_order_relaxed) + bytes <= limits_.bytes) {
-      if (bytes > largest_.load(std::memory_order_relaxed)) largest_.store(bytes, std::memory_order_relaxed);
+      // An estimate, which many threads may set at once: it forgets a large one after some thousand smaller ones.
+      const std::size_t largest = largest_.load(std::memory_order_relaxed);
+      largest_.store(std::max(bytes, largest - largest / 1024), std::memory_order_relaxed);
       return ticket;
     }
     if (place) bytes_.fetch_sub(bytes, std::memory_order_relaxed);

@@ -86,10 +86,12 @@ RequestOp::Decision RequestOp::after(const Verdict& verdict, const Situation& si
   const RetryOptions& retry = situation.retry;
   const Decision go_on{Kind::route, situation.now};
   if (verdict.failure != Failure::unknown_level) std::erase(level_refused_by_, situation.node);
-  if (verdict.pause > Duration{0}) wishes_.push_back({situation.node, situation.now + verdict.pause});
+  if (verdict.pause > Duration{0}) wish(situation.node, situation.now + verdict.pause);
 
-  if (verdict.code == ErrorCode::unauthenticated && situation.had_token && !std::exchange(token_renewed_, true))
-    return go_on;  // with another token; it waits for one if need be
+  if (verdict.code == ErrorCode::unauthenticated && situation.token != 0) {
+    refused_token = situation.token;
+    if (!std::exchange(token_renewed_, true)) return go_on;  // with another token; it waits for one if need be
+  }
   switch (verdict.failure) {
     case Failure::not_leader:
       wants_leader = !asks_around();
@@ -121,7 +123,9 @@ RequestOp::Decision RequestOp::after(const Verdict& verdict, const Situation& si
       if (round_goes_on) return go_on;
       const Backoff& backoff = verdict.failure == Failure::throttled ? retry.throttled : retry.ambiguous;
       const Duration settled = verdict.applied_unknown ? situation.settle : Duration{0};
-      return wait(backoff, ambiguous_ - 1, std::max(settled, verdict.pause), situation);
+      // A search passes by a node that has asked for time.
+      const Duration wished = searches ? Duration{0} : verdict.pause;
+      return wait(backoff, ambiguous_ - 1, std::max(settled, wished), situation);
     }
     case Failure::unknown_level:
       // Each node has its own dialect: of two that are asked at once both may refuse the first one.
@@ -151,6 +155,11 @@ RequestOp::Decision RequestOp::wait(const Backoff& backoff, std::uint32_t retry,
   return {Kind::wait, until};
 }
 
+TimePoint RequestOp::after_round(const Backoff& backoff, TimePoint now, double fraction) {
+  pauses_ = true;
+  return now + backoff_delay(backoff, refusals_ == 0 ? 0 : refusals_ - 1, fraction);
+}
+
 void RequestOp::pause_is_over() {
   if (!std::exchange(pauses_, false)) return;
   refused_by_.clear();
@@ -171,11 +180,16 @@ void RequestOp::mark_nodes(std::vector<bool>& marks) const {
 }
 
 TimePoint RequestOp::not_before(std::size_t asked) const {
-  TimePoint latest{};
-  for (const Wish& wish : wishes_) {
-    if (wish.node == asked) latest = std::max(latest, wish.not_before);
-  }
-  return latest;
+  const auto wish = std::ranges::find(wishes_, asked, &Wish::node);
+  return wish == wishes_.end() ? TimePoint{} : wish->not_before;
+}
+
+void RequestOp::wish(std::size_t asked, TimePoint not_before) {
+  const auto known = std::ranges::find(wishes_, asked, &Wish::node);
+  if (known == wishes_.end())
+    wishes_.push_back({asked, not_before});
+  else
+    known->not_before = std::max(known->not_before, not_before);
 }
 
 void RequestOp::record_attempt(const std::string& address, ErrorCode outcome, std::string_view detail,

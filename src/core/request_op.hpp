@@ -115,11 +115,11 @@ class RequestOp {
   struct Situation {
     const RetryOptions& retry;
     const Router& router;
-    std::size_t node = 0;    ///< That was asked.
-    bool hinted = false;     ///< It named another node, which is worth following.
-    bool moved = false;      ///< The attempt was given up because another node leads the shard now.
-    bool had_token = false;  ///< The attempt carried a token.
-    Duration settle{0};      ///< How long a write must stay away from its lane after an unknown outcome.
+    std::size_t node = 0;     ///< That was asked.
+    bool hinted = false;      ///< It named another node, which is worth following.
+    bool moved = false;       ///< The attempt was given up because another node leads the shard now.
+    std::uint64_t token = 0;  ///< Which token the attempt carried; 0 = none.
+    Duration settle{0};       ///< How long a write must stay away from its lane after an unknown outcome.
     TimePoint now{};
     double fraction = 1;  ///< A random number in (0, 1].
   };
@@ -158,6 +158,8 @@ class RequestOp {
     else if (id == second_call)
       second_call = CallId{};
   }
+  /// A pause begins because nobody is left to be asked in this round: its end.
+  [[nodiscard]] TimePoint after_round(const Backoff& backoff, TimePoint now, double fraction);
   /// After a pause, if it has paused: everybody may have learned something meanwhile.
   void pause_is_over();
   /// Whether the node has refused this operation since it last paused.
@@ -186,6 +188,7 @@ class RequestOp {
   CallId call{};                      ///< The attempt on the wire, in phase `sent` ...
   CallId second_call{};               ///< ... and one beside it: of a search for a leader, or a hedged read.
   bool awaits_token = false;          ///< In phase `awaiting_token`.
+  std::uint64_t refused_token = 0;    ///< The last token that it was refused; 0 = none.
   std::optional<std::size_t> hinted;  ///< The node that one which refused has named, until it is asked.
   AttemptReason reason{};             ///< Why the next attempt is made.
   std::uint32_t launched = 0;         ///< Attempts so far, those on the wire included.
@@ -206,6 +209,8 @@ class RequestOp {
   [[nodiscard]] Decision wait(const Backoff& backoff, std::uint32_t retry, Duration at_least,
                               const Situation& situation);
 
+  void wish(std::size_t asked, TimePoint not_before);
+
   bool token_renewed_ = false;  // because one was refused; once
   std::uint32_t refusals_ = 0;
   bool shard_exists_ = false;  // says a node that refused
@@ -220,7 +225,7 @@ class RequestOp {
     std::size_t node = 0;
     TimePoint not_before{};
   };
-  std::vector<Wish> wishes_;  // of nodes that ask for time
+  std::vector<Wish> wishes_;  // of nodes that ask for time, one of each
   Verdict last_verdict_;
 };
 

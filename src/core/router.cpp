@@ -39,6 +39,15 @@ bool Router::round_over(const Rotation& rotation, TimePoint now) const {
   return true;
 }
 
+std::vector<std::size_t> Router::candidates(TimePoint now) const {
+  std::vector<std::size_t> nodes;
+  const auto may_be_asked = eligible(now);
+  for (std::size_t node = 0; node < cluster_.slot_count(); ++node) {
+    if (may_be_asked(node)) nodes.push_back(node);
+  }
+  return nodes;
+}
+
 std::optional<std::size_t> Router::other_replica(std::uint32_t shard, std::size_t first, TimePoint now) const {
   const std::size_t count = cluster_.slot_count();
   for (std::size_t step = 1; step < count; ++step) {

@@ -35,6 +35,9 @@ class Router {
   /// Whether `next` would begin a new round.
   [[nodiscard]] bool round_over(const Rotation& rotation, TimePoint now) const;
 
+  /// The nodes that rounds go to now.
+  [[nodiscard]] std::vector<std::size_t> candidates(TimePoint now) const;
+
   /// A second node for a read that any replica may answer: one that has the shard, is fit, and is not `first`.
   [[nodiscard]] std::optional<std::size_t> other_replica(std::uint32_t shard, std::size_t first, TimePoint now) const;
 

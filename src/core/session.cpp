@@ -99,6 +99,7 @@ void Session::refuse(Callback callback, Error error, OperationKind kind, TimePoi
 
 void Session::advance_to(TimePoint now) {
   while (const std::optional<TimerToken> token = timers_.take_due(now)) on_timer(*token, now);
+  release_confirmed(now);
 }
 
 void Session::close(Duration grace, TimePoint now) {

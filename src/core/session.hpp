@@ -208,8 +208,9 @@ class Session {
     TimerId timer;
     bool opened_before = false;
     bool awaits_token = false;
-    std::uint64_t token = 0;  // which one it carries
-    std::string trouble{};    // why it ended last
+    std::uint64_t token = 0;          // which one it carries
+    std::uint64_t refused_token = 0;  // the last one that the node refused
+    std::string trouble{};            // why it ended last
   };
   struct Node {
     Dialect dialect = Dialect::server;
@@ -263,6 +264,8 @@ class Session {
   void route(RequestOp& op, TimePoint now);
   void send(RequestOp& op, std::size_t node, TimePoint now);
   [[nodiscard]] bool asks(const RequestOp& op, std::size_t node) const;
+  [[nodiscard]] bool takes(const RequestOp& op, std::size_t node, TimePoint now) const;
+  [[nodiscard]] std::optional<TimePoint> next_round(RequestOp& op, TimePoint now);
   void launch(RequestOp& op, std::size_t node, AttemptReason reason, TimePoint now);
   void pause(RequestOp& op, TimePoint until);
   void schedule_second(RequestOp& op, TimePoint now);
@@ -320,7 +323,7 @@ class Session {
   void count_breaker(std::size_t node);
 
   // session_tokens.cpp: requests and streams that carry a token
-  [[nodiscard]] bool may_send(TimePoint now);
+  [[nodiscard]] bool may_send(std::uint64_t refused_token, TimePoint now);
   std::uint64_t add_token(Metadata& metadata, TimePoint now);
   void await_token(RequestOp& op, TimePoint now);
   void leave_token_waiters(RequestOp& op, TimePoint now);

@@ -88,7 +88,10 @@ void Session::on_stream_end(const StreamEnd& end, TimePoint now) {
     deliveries_.emplace_back(
         ConnectionEvent{EventKind::change, cluster_.address(node), ConnectionState::lost, detail, std::nullopt});
   }
-  if (end.status == grpc_status::unauthenticated) tokens_.on_refused(watch.token, now, random_.unit());
+  if (end.status == grpc_status::unauthenticated) {
+    watch.refused_token = watch.token;
+    tokens_.on_refused(watch.token, now, random_.unit());
+  }
   const WatchOp::Step step = watch.op.on_end(now, random_.unit());
   if (refuses_stream(end.status)) {
     // No answer for the breaker: whether requests are answered is for a request to show.
@@ -109,7 +112,7 @@ void Session::carry_out(std::size_t node, const WatchOp::Step& step, const std::
   if (step.wake_at) watch.timer = timers_.schedule(*step.wake_at, {TimerKind::watch, node});
   // What the old one still says, its end included, counts no more.
   if (step.open && watch.stream) actions_.emplace_back(CancelWatch{*std::exchange(watch.stream, std::nullopt)});
-  if (step.open && !may_send(now)) {
+  if (step.open && !may_send(watch.refused_token, now)) {
     watch.awaits_token = true;
     timers_.cancel(watch.timer);  // it is not the node that is silent
     watch_token_source(now);
@@ -188,7 +191,7 @@ void Session::add_node(std::size_t node, TimePoint now) {
   nodes_[node].dialect = Dialect::server;
   nodes_[node].silent_calls = 0;
   if (closing_ || !options_.connection.watch_topology) return;
-  nodes_[node].watch.emplace(Watch{WatchOp{options_.connection}, {}, {}, false, false, 0});
+  nodes_[node].watch.emplace(Watch{WatchOp{options_.connection}, {}, {}, false, false, 0, 0});
   if (started_) carry_out(node, nodes_[node].watch->op.start(now), {}, now);
 }
 

@@ -18,8 +18,8 @@ Facts facts_of(const RequestOp& op) {
 }
 
 // None if the failure is the end, whoever is asked.
-std::optional<RetryCause> cause_of(Failure failure) {
-  switch (failure) {
+std::optional<RetryCause> cause_of(const Verdict& verdict) {
+  switch (verdict.failure) {
     case Failure::not_leader:
       return RetryCause::not_leader;
     case Failure::unavailable:
@@ -31,6 +31,8 @@ std::optional<RetryCause> cause_of(Failure failure) {
     case Failure::unknown_level:
       return RetryCause::consistency_level;
     case Failure::permanent:
+      if (verdict.code == ErrorCode::precondition_failed) return RetryCause::version_mismatch;
+      if (verdict.code == ErrorCode::unauthenticated) return RetryCause::unauthenticated;
       return RetryCause::unfit;
     case Failure::missing:
       break;
@@ -82,7 +84,7 @@ void Session::observe_attempt_end(const RequestOp& op, const CallRecord& call, s
 
 void Session::observe_retry(const RequestOp& op, const CallRecord& call, const Verdict& verdict,
                             const RequestOp::Decision& decision, TimePoint now) {
-  const std::optional<RetryCause> cause = cause_of(verdict.failure);
+  const std::optional<RetryCause> cause = cause_of(verdict);
   if (!cause) return;
   auto retry = facts_of<RetryPlan>(op);
   retry.after = call.number;

@@ -172,7 +172,7 @@ void Session::on_failure(RequestOp& op, const CallRecord& call, const Verdict& v
   RequestOp::Situation situation{options_.retry, router_, call.node};
   situation.hinted = hint.has_value();
   situation.moved = call.given_up;
-  situation.had_token = call.token != 0;
+  situation.token = call.token;
   situation.settle = lanes_.lifted() ? Duration{0} : options_.writes.lane_settle;
   situation.now = now;
   situation.fraction = random_.unit();

@@ -24,7 +24,7 @@ Duration attempt_time(const ClientOptions& options, std::size_t on_wire) {
 void Session::route(RequestOp& op, TimePoint now) {
   timers_.cancel(op.wake_timer);
   if (op.twice_on_wire()) return;
-  if (!may_send(now)) return await_token(op, now);
+  if (!may_send(op.refused_token, now)) return await_token(op, now);
   const std::uint32_t shard = op.request.shard;
   const std::optional<std::size_t> leader = router_.leader(shard);
   std::optional<std::size_t> preferred = std::exchange(op.prefer, std::nullopt);
@@ -36,14 +36,33 @@ void Session::route(RequestOp& op, TimePoint now) {
   // by everybody; and not by those whom it has just refused.
   if (op.hinted && cluster_.present(*op.hinted)) return send(op, *op.hinted, now);
   const bool may_try = op.probing || !op.wants_leader;
-  if (leader && may_try && !op.refused_by(*leader) && !asks(op, *leader)) return send(op, *leader, now);
-  if (preferred) return send(op, *preferred, now);
+  if (leader && may_try && !op.refused_by(*leader) && takes(op, *leader, now)) return send(op, *leader, now);
+  if (preferred && router_.breaker_state(*preferred) == Breaker::State::closed) return send(op, *preferred, now);
   if (!may_try) return await_leader(op, now);
   std::size_t next = router_.next(shard, op.rotation, now);
-  // It passes by a node that it is still asking, and queues behind one that is full only if all are.
-  while ((asks(op, next) || !has_place(next)) && !router_.round_over(op.rotation, now))
-    next = router_.next(shard, op.rotation, now);
+  while (!takes(op, next, now) && !router_.round_over(op.rotation, now)) next = router_.next(shard, op.rotation, now);
+  if (!takes(op, next, now)) {
+    if (const std::optional<TimePoint> again = next_round(op, now)) return pause(op, *again);
+  }
   send(op, next, now);
+}
+
+/// Whether there is no reason to pass the node by: it is asked already, is full, or has asked for time.
+bool Session::takes(const RequestOp& op, std::size_t node, TimePoint now) const {
+  return !asks(op, node) && has_place(node) && op.not_before(node) <= now;
+}
+
+/// When an operation that found nobody more to ask in this round begins the next one: after a pause if a node takes it,
+/// or once one does that has asked for time. None if all are full or asked already: it waits for one of them.
+std::optional<TimePoint> Session::next_round(RequestOp& op, TimePoint now) {
+  std::optional<TimePoint> earliest;
+  for (const std::size_t node : router_.candidates(now)) {
+    if (asks(op, node) || !has_place(node)) continue;
+    const TimePoint wished = op.not_before(node);
+    const TimePoint at = wished > now ? wished : op.after_round(options_.retry.not_leader, now, random_.unit());
+    earliest = earliest ? std::min(*earliest, at) : at;
+  }
+  return earliest;
 }
 
 bool Session::asks(const RequestOp& op, std::size_t node) const {
@@ -57,7 +76,7 @@ void Session::send(RequestOp& op, std::size_t node, TimePoint now) {
   // the queue.
   if (request.deadline <= now) return;
   if (asks(op, node)) return;  // the answer to come says how to go on
-  if (!may_send(now)) return await_token(op, now);
+  if (!may_send(op.refused_token, now)) return await_token(op, now);
   leave_queue(op);  // it waits for one node at a time: a search that goes on may have waited for another one
   const bool writes = op.effect() == Effect::write;
   TimePoint earliest = op.not_before(node);
@@ -147,7 +166,7 @@ void Session::schedule_second(RequestOp& op, TimePoint now) {
 }
 
 void Session::send_second(RequestOp& op, TimePoint now) {
-  if (!op.on_wire() || op.twice_on_wire() || op.request.deadline <= now || !may_send(now)) return;
+  if (!op.on_wire() || op.twice_on_wire() || op.request.deadline <= now || !may_send(op.refused_token, now)) return;
   if (op.probing) {
     const std::size_t node = router_.next(op.request.shard, op.rotation, now);
     if (asks(op, node) || !has_place(node) || now < op.not_before(node)) return;

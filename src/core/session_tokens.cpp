@@ -6,9 +6,9 @@
 // Tokens: who waits for one, and what a source's answer means for them.
 namespace norikv::core {
 
-bool Session::may_send(TimePoint now) {
+bool Session::may_send(std::uint64_t refused_token, TimePoint now) {
   if (!tokens_.enabled()) return true;
-  const bool usable = tokens_.use(now) != nullptr;
+  const bool usable = tokens_.use(now, refused_token) != nullptr;
   if (const std::optional<TokenCache::Ask> ask = tokens_.take_ask()) deliveries_.emplace_back(AskToken{*ask});
   return usable;
 }
@@ -45,7 +45,8 @@ void Session::watch_token_source(TimePoint now) {
 }
 
 void Session::on_token_timer(TimePoint now) {
-  if (may_send(now)) return go_on_with_token(now);
+  // Those whose token was refused come to wait again.
+  if (may_send(0, now)) return go_on_with_token(now);
   watch_token_source(now);
 }
 

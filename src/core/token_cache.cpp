@@ -21,6 +21,8 @@ constexpr std::size_t shortest_part = 8;
 constexpr std::string_view redacted = "<token>";
 // Before a source is asked again that failed, or whose token no server took.
 constexpr Backoff failing_source{std::chrono::milliseconds{100}, std::chrono::seconds{2}};
+// A refusal that comes later than this after the last one is the first one again.
+constexpr Duration refusals_forgotten = 2 * failing_source.cap;
 
 }  // namespace
 
@@ -31,16 +33,18 @@ TokenCache::TokenCache(const TokenOptions& options)
       refresh_before_(options.refresh_before),
       answer_timeout_(options.answer_timeout) {}
 
-const TokenCache::Usable* TokenCache::use(TimePoint now) {
-  if (current_ && current_->ends <= now) {
-    current_.reset();
-    reason_ = TokenReason::first;
-  }
+const TokenCache::Usable* TokenCache::use(TimePoint now, std::uint64_t refused) {
+  if (current_ && current_->ends <= now) current_.reset();
   if (!current_) {
-    ask(reason_, now);
+    ask(TokenReason::first, now);
     return nullptr;
   }
-  if (current_->refresh_at <= now) ask(TokenReason::expiring, now);
+  if (current_->refused) {
+    ask(TokenReason::refused, now);
+    if (!current_->accepted || current_->usable.generation == refused) return nullptr;
+  } else if (current_->refresh_at <= now) {
+    ask(TokenReason::expiring, now);
+  }
   return &current_->usable;
 }
 
@@ -64,8 +68,8 @@ TokenCache::Step TokenCache::on_answer(AskId id, tl::expected<Token, std::string
   asked_.reset();
   failure_ = answer ? why_useless(*answer, now) : "the token source failed: " + util::one_line(answer.error());
   if (!failure_.empty()) {
-    pause(now, fraction);
-    return current_ && current_->ends > now ? Step::kept : Step::failed;
+    pause(failures_++, now, fraction);
+    return current_ && !current_->refused && current_->ends > now ? Step::kept : Step::failed;
   }
   recent_.push_back(answer->text);
   if (recent_.size() > most_recent) recent_.pop_front();
@@ -100,9 +104,8 @@ void TokenCache::redact(std::string& text) const {
   }
 }
 
-void TokenCache::pause(TimePoint now, double fraction) {
-  not_before_ = now + backoff_delay(failing_source, failures_, fraction);
-  ++failures_;
+void TokenCache::pause(std::uint32_t retry, TimePoint now, double fraction) {
+  not_before_ = now + backoff_delay(failing_source, retry, fraction);
 }
 
 void TokenCache::on_accepted(std::uint64_t generation) {
@@ -113,10 +116,15 @@ void TokenCache::on_accepted(std::uint64_t generation) {
 
 void TokenCache::on_refused(std::uint64_t generation, TimePoint now, double fraction) {
   if (!current_ || current_->usable.generation != generation) return;  // there is another one already
-  // A token that was good once is renewed at once; a source whose tokens are never taken is not asked all the time.
-  if (!current_->accepted) pause(now, fraction);
-  current_.reset();
-  reason_ = TokenReason::refused;
+  if (std::exchange(current_->refused, true)) return;
+  refusals_ = now - latest_refusal_ < refusals_forgotten ? refusals_ + 1 : 0;
+  latest_refusal_ = now;
+  // A token that was good once is renewed at once; a source whose tokens nobody takes, or one node never takes, is not
+  // asked all the time.
+  if (!current_->accepted)
+    pause(failures_++, now, fraction);
+  else if (refusals_ > 0)
+    pause(refusals_ - 1, now, fraction);
 }
 
 }  // namespace norikv::core

@@ -28,8 +28,9 @@ class TokenCache {
     std::uint64_t generation = 0;  ///< Which token it is, from 1.
   };
   /// The token to send now; null while there is none: wait for an answer, at most until `next_step`. Begins to ask the
-  /// source where that is due.
-  [[nodiscard]] const Usable* use(TimePoint now);
+  /// source where that is due. `refused`: the token that this sender was refused, 0 = none. All others go on with it
+  /// until there is a new one, if some node has taken it: one node that refuses what all others take stands alone.
+  [[nodiscard]] const Usable* use(TimePoint now, std::uint64_t refused = 0);
   [[nodiscard]] const std::string& metadata_key() const { return metadata_key_; }
 
   /// A request that the source has to be given; each is told once.
@@ -47,7 +48,7 @@ class TokenCache {
     ignored,  ///< Too late: somebody else was asked meanwhile.
     renewed,  ///< There is a token: let those who wait go on.
     failed,   ///< There is none; see `failure`. Those who wait end.
-    kept,     ///< There is no new one, but the one in use is still good.
+    kept,     ///< There is no new one, but the one in use is still good: nobody waits.
   };
   /// What the source said. `fraction` is a random number in (0, 1].
   [[nodiscard]] Step on_answer(AskId id, tl::expected<Token, std::string> answer, TimePoint now, double fraction);
@@ -67,7 +68,8 @@ class TokenCache {
     Usable usable;
     TimePoint refresh_at;
     TimePoint ends;
-    bool accepted = false;
+    bool accepted = false;  // by some node
+    bool refused = false;   // by some node
   };
   struct Asked {
     AskId id{};
@@ -75,7 +77,7 @@ class TokenCache {
   };
 
   void ask(TokenReason reason, TimePoint now);
-  void pause(TimePoint now, double fraction);
+  void pause(std::uint32_t retry, TimePoint now, double fraction);
   [[nodiscard]] std::string why_useless(const Token& token, TimePoint now) const;
 
   const bool enabled_;
@@ -88,10 +90,11 @@ class TokenCache {
   std::deque<std::string> recent_;  // the latest tokens, without prefix
   std::optional<Asked> asked_;
   std::optional<Ask> pending_;
-  TokenReason reason_ = TokenReason::first;  // why there is none
   std::string failure_;
   std::uint32_t failures_ = 0;  // in a row: no token, or one that no server took
-  TimePoint not_before_{};      // the pause after a failure
+  std::uint32_t refusals_ = 0;  // one soon after the other, of tokens that some server took
+  TimePoint latest_refusal_{};
+  TimePoint not_before_{};  // the pause after a failure
   std::uint64_t generation_ = 0;
   std::uint64_t next_ask_ = 1;
 };

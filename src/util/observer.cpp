@@ -66,6 +66,10 @@ std::string_view to_string(RetryCause cause) noexcept {
       return "consistency_level";
     case RetryCause::unfit:
       return "unfit";
+    case RetryCause::version_mismatch:
+      return "version_mismatch";
+    case RetryCause::unauthenticated:
+      return "unauthenticated";
   }
   return "unknown";
 }

@@ -96,7 +96,7 @@ MUTATIONS = [
     Mutation("a write without key is repeated after an unknown outcome", "retry class: ambiguous", "request_op.cpp",
              "if (!repeatable()) return {};", "(void)0;", statement=True),
     Mutation("what may be repeated is not", "retry class: ambiguous", "request_op.cpp",
-             "return wait(backoff, ambiguous_ - 1, std::max(settled, verdict.pause), situation);", "return {};", statement=True),
+             "return wait(backoff, ambiguous_ - 1, std::max(settled, wished), situation);", "return {};", statement=True),
     Mutation("a repeated write does not wait until its lane has settled", "lane settle", "request_op.cpp",
              "verdict.applied_unknown ? situation.settle : Duration{0}", "Duration{0}"),
     Mutation("a server's pushback is not honoured", "retry class: throttled", "status_policy.cpp",

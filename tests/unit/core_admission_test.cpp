@@ -212,3 +212,19 @@ TEST_CASE("One node of several takes at most half of the bytes, but any single o
   REQUIRE(alone.try_admit(500, 0));
   CHECK(alone.try_admit(500, 0));
 }
+
+// What was large once is no measure for ever: whoever waits behind small operations that never cease would starve.
+TEST_CASE("A large operation is forgotten by those who wait for room") {
+  Admission admission{limits(1000, 64 << 20), nobody, 1};
+  admission.release(*admission.try_admit(1 << 20, 0));
+  int told = 0;
+  admission.wait(100, [&](Result<void>) { ++told; });
+  auto ticket = admission.try_admit(10, 0);
+  for (int i = 0; i < 2000; ++i) {
+    auto next = admission.try_admit(10, 0);
+    admission.release(*ticket);
+    ticket = next;
+    if (auto callback = admission.take_satisfied()) callback({});
+  }
+  CHECK(told == 1);
+}

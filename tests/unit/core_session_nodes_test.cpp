@@ -102,23 +102,22 @@ TEST_CASE("A node takes so many requests, and the rest waits in order") {
 }
 
 TEST_CASE("A node that does not answer is asked by few until it does") {
-  auto options = watched_nodes(1);
+  auto options = nodes(1);
+  options.total_shards = 32;
   options.retry.breaker.failures = 3;
   Script script{options};
-  script.claims(0, {4});
+  for (std::uint32_t shard = 0; shard < 20; ++shard) lead(script, shard, 0);
   std::vector<Submitted> gets;
-  for (int i = 0; i < 20; ++i) gets.push_back(script.get(4, {.timeout = 60s}));
+  for (std::uint32_t shard = 0; shard < 20; ++shard) gets.push_back(script.get(shard, {.timeout = 60s}));
   std::vector<OnWire> requests = script.unanswered();
   REQUIRE(requests.size() == 20);
   script.wait(1s);
   for (const OnWire& request : requests) script.answer(request, timed_out());
-  script.claims(0, {4});  // the stream still says that it leads
   script.wait(1s);
   requests = script.unanswered();
   CHECK(requests.size() == 3);
   CHECK(script.session().held().queued == 17);
   script.answer(requests[0], timed_out());
-  script.claims(0, {4});
   script.wait(100ms);
   CHECK(script.unanswered().size() == 3);
   script.answer(script.unanswered()[0], missing());
@@ -408,6 +407,80 @@ TEST_CASE("A node that asks for time is given it though the search that asked it
   CHECK(script.quiet());
   script.wait(1ms);
   script.answer(script.expect(a_get, 0), missing());
+  CHECK(get.succeeded());
+}
+
+TEST_CASE("A search goes on among the others while a node that has asked for time is given it") {
+  const Answer answers[] = {status(8, "busy"), not_leader()};
+  for (Answer busy : answers) {
+    Script script{nodes(3)};
+    const auto put = script.put(0);
+    busy.metadata.emplace_back("grpc-retry-pushback-ms", "30000");
+    script.answer(script.expect(a_get, 0), busy);
+    script.answer(script.expect(a_get, 1), not_leader());
+    script.answer(script.expect(a_get, 2), not_leader());
+    script.wait(250ms);
+    script.answer(script.expect(a_get, 1), not_leader());
+    script.answer(script.expect(a_get, 2), missing());
+    script.answer(script.expect(a_put, 2), written(1));
+    CHECK(put.succeeded());
+  }
+}
+
+TEST_CASE("A search of which all nodes have asked for time goes on with the first that is over") {
+  Script script{nodes(2)};
+  const auto get = script.get(0, {.timeout = 60s});
+  for (const char* const pause : {"9000", "2000"}) {
+    auto busy = status(8, "busy");
+    busy.metadata.emplace_back("grpc-retry-pushback-ms", pause);
+    script.answer(script.expect(a_get), busy);
+  }
+  script.wait(1999ms);
+  CHECK(script.quiet());
+  script.wait(1ms);
+  script.answer(script.expect(a_get, 1), missing());
+  CHECK(get.succeeded());
+}
+
+TEST_CASE("A search does not wait for a node that is full when others may be asked again") {
+  auto options = nodes(3);
+  options.limits.in_flight_per_node = 4;
+  Script script{options};
+  lead(script, 0, 0);
+  for (int i = 0; i < 40; ++i) static_cast<void>(script.get(0, {.timeout = 60s}));
+  for (int i = 0; i < 4; ++i) static_cast<void>(script.expect(a_get, 0));  // it hangs
+  const auto get = script.get(1);
+  script.answer(script.expect(a_get, 1), not_leader());
+  script.answer(script.expect(a_get, 2), not_leader());
+  script.wait(20ms);
+  script.answer(script.expect(a_get, 1), missing());
+  CHECK(get.succeeded());
+}
+
+TEST_CASE("A read whose node hangs is not given to that node once more while its breaker is open") {
+  auto options = nodes(2);
+  options.retry.breaker.failures = 2;
+  Script script{options};
+  lead(script, 4, 0);
+  for (int i = 0; i < 2; ++i) static_cast<void>(script.get(4, {.timeout = 60s}));
+  const auto get = script.get(4, {.timeout = 60s});
+  std::vector<OnWire> requests = script.unanswered();
+  REQUIRE(requests.size() == 3);
+  script.wait(1s);
+  for (const OnWire& request : requests) script.answer(request, timed_out());
+  while (script.quiet()) script.wait(1ms);
+  script.answer(script.expect(a_get, 1), missing());
+  while (get.pending()) {
+    std::size_t at_first = 0;
+    for (const OnWire& request : script.unanswered()) {
+      if (request.node == 1)
+        script.answer(request, missing());
+      else
+        ++at_first;
+    }
+    CHECK(at_first <= 1);  // the search
+    script.wait(1ms);
+  }
   CHECK(get.succeeded());
 }
 

@@ -127,6 +127,16 @@ TEST_CASE("The cause of a retry is its class") {
   }
 }
 
+TEST_CASE("Another round of an update is a retry because of a version") {
+  Led script;
+  script.update(0, [](const auto&) { return Change::store("x"); });
+  script.answer(script.expect(a_get), found("a", 1));
+  script.answer(script.expect(a_put), status(9, "Version mismatch: expected term=0 index=1, got term=0 index=2"));
+  const auto retry = script.first<RetryPlan>();
+  CHECK(retry.cause == RetryCause::version_mismatch);
+  CHECK(retry.error == ErrorCode::precondition_failed);
+}
+
 TEST_CASE("A search that meets a node which is no use goes on, and says so") {
   Seen script{nodes(2)};
   script.get(1);

@@ -55,6 +55,45 @@ TEST_CASE("The first operation waits for a token, and is sent with it") {
   CHECK(script.asked.size() == 1);
 }
 
+TEST_CASE("A node that refuses the token which another one takes stands alone") {
+  Script script{with_tokens(watched_nodes(2))};
+  script.give_token("one");
+  script.claims(0, {0});
+  script.claims(1, {1});
+  const auto first = script.get(0);
+  script.answer(script.expect(a_get, 0), found("x"));
+  script.asked.clear();
+  const auto elsewhere = script.get(1);
+  script.answer(script.expect(a_get, 1), unauthenticated());
+  REQUIRE(script.asked.size() == 1);
+  CHECK(script.asked[0].reason == TokenReason::refused);
+  CHECK(script.quiet());
+  const auto read = script.get(0);
+  script.answer(script.expect(a_get, 0), found("x"));
+  CHECK(read.succeeded());
+  const auto second = script.get(0);
+  const OnWire request = script.expect(a_get, 0);
+  script.refuse_token("out of order");
+  CHECK(elsewhere.failed_with(ErrorCode::unauthenticated));
+  script.answer(request, found("x"));
+  CHECK(second.succeeded());
+}
+
+TEST_CASE("A stream that is refused the token does not keep requests to other nodes waiting") {
+  Script script{with_tokens(watched_nodes(2))};
+  script.give_token("one");
+  script.claims(0, {0});
+  script.claims(1, {1});
+  script.end_stream(1, 16, "who are you");
+  const auto read = script.get(0);
+  script.answer(script.expect(a_get, 0), found("x"));
+  CHECK(read.succeeded());
+  while (script.asked.size() == 1) script.wait(10ms);
+  script.give_token("two");
+  while (!script.streaming(1)) script.wait(10ms);
+  CHECK(script.stream_token(1) == "Bearer two");
+}
+
 TEST_CASE("1,000 operations that wait for a token ask for it once") {
   Script script{with_tokens(nodes(1))};
   std::vector<Submitted> reads;

@@ -25,8 +25,8 @@ class Tokens {
   explicit Tokens(TokenOptions options = {}) : cache_(with_source(std::move(options))) {}
 
   /// What a request would carry now: "" = it has to wait.
-  std::string use() {
-    const TokenCache::Usable* const usable = cache_.use(now);
+  std::string use(std::uint64_t refused = 0) {
+    const TokenCache::Usable* const usable = cache_.use(now, refused);
     return usable == nullptr ? "" : usable->value;
   }
   std::uint64_t generation() {
@@ -183,14 +183,55 @@ TEST_CASE("A source that fails is asked again after pauses that grow to two seco
   CHECK(tokens.cache().failure().empty());
 }
 
-TEST_CASE("A refused token is not used again, and another one is asked for") {
+TEST_CASE("A refused token is not used again by whom it was refused, and another one is asked for") {
   Tokens tokens = given("old");
-  tokens.accept(tokens.generation());
-  tokens.refuse(tokens.generation());
-  CHECK(tokens.use().empty());
+  const std::uint64_t old = tokens.generation();
+  tokens.accept(old);
+  tokens.refuse(old);
+  CHECK(tokens.use(old).empty());
   CHECK(tokens.asked() == "refused");
   CHECK(tokens.answer("new") == Step::renewed);
-  CHECK(tokens.use() == "Bearer new");
+  CHECK(tokens.use(old) == "Bearer new");
+}
+
+TEST_CASE("A token that some node has taken is used on by all but those whom it was refused") {
+  Tokens tokens = given("old");
+  const std::uint64_t old = tokens.generation();
+  tokens.accept(old);
+  tokens.refuse(old);
+  CHECK(tokens.use() == "Bearer old");
+  CHECK(tokens.asked() == "refused");
+  CHECK(tokens.use(old).empty());
+  CHECK(tokens.fail("out of order") == Step::failed);
+  CHECK(tokens.use() == "Bearer old");
+  CHECK(tokens.use(old).empty());
+}
+
+TEST_CASE("A token that nobody has taken yet is used by nobody after a refusal, unless somebody takes it after all") {
+  Tokens tokens = given("old");
+  const std::uint64_t old = tokens.generation();
+  tokens.refuse(old);
+  CHECK(tokens.use().empty());
+  tokens.accept(old);
+  CHECK(tokens.use() == "Bearer old");
+  CHECK(tokens.use(old).empty());
+}
+
+TEST_CASE("One node that refuses whatever the others take does not have the source asked all the time") {
+  Tokens tokens = given("first");
+  int asked = 0;
+  for (const TimePoint end = tokens.now + 60s; tokens.now < end; tokens.now += 1ms) {
+    const std::uint64_t generation = tokens.generation();
+    REQUIRE(generation != 0);
+    tokens.accept(generation);
+    tokens.refuse(generation);
+    static_cast<void>(tokens.use(generation));
+    if (tokens.asked().empty()) continue;
+    ++asked;
+    CHECK(tokens.answer("another") == Step::renewed);
+  }
+  CHECK(asked >= 20);
+  CHECK(asked <= 40);
 }
 
 TEST_CASE("A refusal of an older token does not touch the one in use") {
@@ -198,7 +239,7 @@ TEST_CASE("A refusal of an older token does not touch the one in use") {
   const std::uint64_t old = tokens.generation();
   tokens.accept(old);
   for (int i = 0; i < 100; ++i) tokens.refuse(old);
-  CHECK(tokens.use().empty());
+  CHECK(tokens.use(old).empty());
   CHECK(tokens.asked() == "refused");
   CHECK(tokens.answer("new") == Step::renewed);
   tokens.refuse(old);
@@ -218,10 +259,12 @@ TEST_CASE("A source whose tokens no server takes is asked after pauses") {
     CHECK(tokens.asked() == "refused");
     CHECK(tokens.answer("another") == Step::renewed);
   }
-  // One that is taken ends that.
-  tokens.accept(tokens.generation());
-  tokens.refuse(tokens.generation());
-  CHECK(tokens.use().empty());
+  // One that is taken for a while ends that.
+  const std::uint64_t last = tokens.generation();
+  tokens.accept(last);
+  tokens.now += 5s;
+  tokens.refuse(last);
+  CHECK(tokens.use(last).empty());
   CHECK(tokens.asked() == "refused");
 }
 
