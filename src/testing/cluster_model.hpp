@@ -23,11 +23,13 @@ enum class WriteKind : std::uint8_t { put, remove };
 /// What really became of a write, for a test that checks what its client was told.
 struct WriteFate {
   std::uint32_t applied = 0;  ///< How often it took effect.
-  std::uint64_t place = 0;    ///< The last time, as `clock` told it.
+  std::uint64_t place = 0;    ///< The last time, as `clock` told it ...
+  TimePoint at{};             ///< ... and as the server's clock did: a time to live begins here.
   std::function<std::uint64_t()> clock{};
 
-  void took_effect() {
+  void took_effect(TimePoint when) {
     ++applied;
+    at = when;
     if (clock) place = clock();
   }
 };

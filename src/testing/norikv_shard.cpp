@@ -75,7 +75,7 @@ void NorikvShard::seed(std::string_view key, std::string_view value) {
 void NorikvShard::apply(const Write& write, TimePoint at) {
   ++applied_writes_;
   ++sequence_;  // A remove takes a number too.
-  if (write.fate) write.fate->took_effect();
+  if (write.fate) write.fate->took_effect(at);
   if (write.kind == WriteKind::remove) return store_.erase(write.key);
   store_.put(write.key, {write.value, Version{0, sequence_}},
              write.ttl ? std::optional(at + *write.ttl) : std::nullopt);

@@ -70,7 +70,7 @@ Answer<Version> ReplicatedShard::commit(Write& write, TimePoint at) {
   }
   const Version version{term_, ++index_};
   ++applied_writes_;
-  if (write.fate) write.fate->took_effect();
+  if (write.fate) write.fate->took_effect(at);
   if (write.kind == WriteKind::remove) {
     store_.erase(write.key);
   } else {

@@ -18,8 +18,17 @@ using Step = std::function<void()>;
 class Agenda {
  public:
   [[nodiscard]] TimePoint now() const { return now_; }
-  /// Grows with everything that happens: an order also of what happens at one moment.
-  [[nodiscard]] std::uint64_t stamp() { return ++stamp_; }
+  /// Grows with everything that happens: an order also of what happens at one moment. Between any two is room for one
+  /// more place.
+  [[nodiscard]] std::uint64_t stamp() {
+    stamped_.push_back(now_);
+    return 2 * stamped_.size();
+  }
+  /// A moment's place: behind all stamps of earlier moments, before those of this one.
+  [[nodiscard]] std::uint64_t place_of(TimePoint moment) const {
+    const auto first = std::lower_bound(stamped_.begin(), stamped_.end(), moment);
+    return 2 * static_cast<std::uint64_t>(first - stamped_.begin()) + 1;
+  }
   [[nodiscard]] std::uint64_t steps() const { return steps_; }
 
   void at(TimePoint when, Step step) {
@@ -53,7 +62,7 @@ class Agenda {
 
   TimePoint now_{std::chrono::hours{1}};
   std::uint64_t order_ = 0;
-  std::uint64_t stamp_ = 0;
+  std::vector<TimePoint> stamped_;  // when each stamp was given
   std::uint64_t steps_ = 0;
   std::vector<Entry> entries_;
 };

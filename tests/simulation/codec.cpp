@@ -34,6 +34,11 @@ Value value_of(std::string_view text) {
 
 Value value_of(const std::optional<Entry>& entry) { return entry ? value_of(entry->value) : missing; }
 
+std::chrono::milliseconds kept_for(Duration ttl) {
+  const auto whole = std::chrono::duration_cast<std::chrono::milliseconds>(ttl);
+  return whole < ttl ? whole + std::chrono::milliseconds{1} : whole;
+}
+
 std::optional<ServerRequest> decode_request(wire::Method method, std::string_view bytes) {
   ServerRequest request;
   request.method = method;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -26,6 +27,9 @@ struct ServerRequest {
 [[nodiscard]] Value value_of(std::string_view text);
 /// What a reader saw.
 [[nodiscard]] Value value_of(const std::optional<Entry>& entry);
+
+/// How long a server keeps what its user gave this time to live: the wire has whole milliseconds, and 0 is for ever.
+[[nodiscard]] std::chrono::milliseconds kept_for(Duration ttl);
 
 /// None if it does not parse.
 [[nodiscard]] std::optional<ServerRequest> decode_request(wire::Method method, std::string_view bytes);

@@ -33,12 +33,17 @@ class Host final : private NetworkSink {
 
   /// What a user asks for. `then` runs in the operation's callback.
   using Then = std::function<void(const OperationRecord&)>;
+  struct Stored {
+    Value value = missing;
+    std::optional<Duration> ttl;
+  };
   /// What an update makes of what it has seen (the last one of the record's rounds); none = it keeps that.
-  using Decision = std::function<std::optional<Value>(const OperationRecord&)>;
+  using Decision = std::function<std::optional<Stored>(const OperationRecord&)>;
   struct Ask {
     wire::Method method{};
     std::string key;
-    Value value = missing;           ///< Of a put.
+    Value value = missing;           ///< Of a put ...
+    std::optional<Duration> ttl;     ///< ... and its time to live.
     std::optional<Version> version;  ///< Of a write with a precondition ...
     Value expected = missing;        ///< ... and the value that had this version.
     Looks looks = Looks::never;

@@ -4,6 +4,7 @@
 
 #include "simulation/codec.hpp"
 #include "simulation/host.hpp"
+#include "util/text.hpp"
 
 // What users do with a client, and what they are told.
 namespace norikv::simulation {
@@ -39,6 +40,7 @@ std::uint64_t Host::submit(Ask ask) {
   record.key = ask.key;
   record.shard = shard_of(ask.key, scenario_.options.total_shards);
   record.value = ask.value;
+  if (ask.ttl) record.ttl = kept_for(*ask.ttl);
   record.consistency = ask.consistency;
   record.has_idempotency_key = ask.idempotent;
   record.submitted = agenda_.now();
@@ -57,9 +59,10 @@ std::uint64_t Host::submit(Ask ask) {
   record.id = core::OpId{next_id_++};
   encode(ask, record);
   OperationRecord& operation = judge_.submitted(std::move(record));
-  trace_("client {}: operation {}: {} {} (shard {}){}{}{}", index_, operation.number, wire::path(operation.method),
+  trace_("client {}: operation {}: {} {} (shard {}){}{}{}{}", index_, operation.number, wire::path(operation.method),
          operation.key, operation.shard, looks_text(operation.looks),
          operation.value == missing ? "" : " " + text_of(operation.value),
+         operation.ttl ? " for " + util::to_text(*operation.ttl) : "",
          operation.has_idempotency_key ? " with a key" : "");
   auto kept = std::make_shared<std::pair<core::Request, core::Callback>>(
       request_of(operation, *ticket, std::move(ask.decide)), callback_of(operation, std::move(ask.then)));
@@ -76,7 +79,8 @@ void Host::encode(const Ask& ask, OperationRecord& record) {
   } else if (ask.method == wire::Method::remove) {
     bytes = wire::encode(wire::RemoveRequest{ask.key, token, ask.version});
   } else if (ask.looks != Looks::update) {
-    bytes = wire::encode(wire::PutRequest{ask.key, text_of(ask.value), 0, token, ask.version});
+    bytes = wire::encode(
+        wire::PutRequest{ask.key, text_of(ask.value), wire::ttl_in_milliseconds(ask.ttl), token, ask.version});
   }
   record.payload = std::make_shared<const std::string>(std::move(bytes));
   if (ask.looks != Looks::never) record.look = std::make_shared<const std::string>(wire::encode_get(ask.key));
@@ -105,15 +109,16 @@ core::Request Host::request_of(OperationRecord& operation, const core::Ticket& t
   request.purpose = OperationKind::update;
   conditional.max_rounds = operation.max_rounds;
   conditional.update = [this, record = &operation, decide = std::move(decide)](const std::optional<Entry>& found) {
-    std::optional<Value> stored;
+    std::optional<Stored> stored;
     in_callback([&] {
       judge_.asked(*record, found);
       stored = decide(*record);
-      judge_.decided(*record, stored);
+      judge_.decided(*record, stored ? std::optional(stored->value) : std::nullopt,
+                     stored ? stored->ttl : std::nullopt);
       trace_("client {}: operation {} makes {} of {}", index_, record->number,
-             stored ? text_of(*stored) : "nothing new", found ? found->value : "a missing key");
+             stored ? text_of(stored->value) : "nothing new", found ? found->value : "a missing key");
     });
-    return stored ? Change::store(text_of(*stored)) : Change::keep();
+    return stored ? Change::store(text_of(stored->value), stored->ttl) : Change::keep();
   };
   return request;
 }

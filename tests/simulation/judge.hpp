@@ -32,7 +32,7 @@ class Judge {
   void cancelled(OperationRecord& operation) { operation.cancelled = true; }
   /// An update's function is asked, and what it said.
   void asked(OperationRecord& operation, const std::optional<Entry>& found) const;
-  void decided(OperationRecord& operation, std::optional<Value> stored);
+  void decided(OperationRecord& operation, std::optional<Value> stored, std::optional<Duration> ttl);
   /// The nodes that a user names from now on.
   void named(const std::vector<std::size_t>& nodes) { named_ = std::set(nodes.begin(), nodes.end()); }
   void closing(TimePoint at) { closes_at_ = closes_at_ ? std::min(*closes_at_, at) : at; }

@@ -26,10 +26,11 @@ void Judge::asked(OperationRecord& operation, const std::optional<Entry>& found)
   operation.rounds.push_back({value_of(found), found ? std::optional(found->version) : std::nullopt, std::nullopt});
 }
 
-void Judge::decided(OperationRecord& operation, std::optional<Value> stored) {
+void Judge::decided(OperationRecord& operation, std::optional<Value> stored, std::optional<Duration> ttl) {
   operation.rounds.back().stored = stored;
   if (!stored) return;
   operation.value = *stored;
+  operation.ttl = ttl ? std::optional(kept_for(*ttl)) : std::nullopt;
   by_value_.emplace(*stored, &operation);
 }
 

@@ -19,6 +19,15 @@ bool writes(const Access& access) {
          access.kind == Access::Kind::insert;
 }
 bool open(const Access& access) { return access.end == Access::never; }
+bool expires(const Access& access) { return access.expires != Access::never; }
+
+/// What the register holds. An expired value is missing, and may come back.
+struct State {
+  Value value = missing;
+  bool expired = false;
+  [[nodiscard]] Value seen() const { return expired ? missing : value; }
+  friend bool operator==(const State&, const State&) = default;
+};
 
 bool sees(const Access& access, Value value) {
   switch (access.kind) {
@@ -27,6 +36,7 @@ bool sees(const Access& access, Value value) {
     case Access::Kind::replace:
     case Access::Kind::remove_if:
     case Access::Kind::mismatch:
+    case Access::Kind::expire:
       return access.expected == value;
     case Access::Kind::insert:
       return value == missing;
@@ -42,6 +52,7 @@ void simplify(std::vector<Access>& history) {
                                         [](const Access& access) { return access.kind == Access::Kind::mismatch; });
   for (Access& write : history) {
     if (!open(write) || !writes(write)) continue;
+    write.end = write.expires;
     for (const Access& reader : history) {
       // A mismatch is no sign that the value was ever there.
       if (reader.kind != Access::Kind::mismatch && sees(reader, write.value))
@@ -57,37 +68,54 @@ void simplify(std::vector<Access>& history) {
   });
 }
 
-/// The value after an operation on a register with `value`; none if the operation can't happen then.
-std::optional<Value> apply(const Access& access, Value value) {
+/// The register after an operation; none if the operation can't happen in this state.
+std::optional<State> apply(const Access& access, State state) {
+  const Value value = state.seen();
+  const auto only_if = [](bool possible, State after) { return possible ? std::optional(after) : std::nullopt; };
   switch (access.kind) {
     case Access::Kind::put:
-      return access.value;
+      return State{access.value};
     case Access::Kind::remove:
-      return missing;
+      return State{};
     case Access::Kind::get:
-      return value == access.value ? std::optional(value) : std::nullopt;
+      return only_if(value == access.value, state);
     case Access::Kind::replace:
-      return value == access.expected && value != missing ? std::optional(access.value) : std::nullopt;
+      return only_if(value == access.expected && value != missing, {access.value});
     case Access::Kind::insert:
-      return value == missing ? std::optional(access.value) : std::nullopt;
+      return only_if(value == missing, {access.value});
     case Access::Kind::remove_if:
-      return value == access.expected && value != missing ? std::optional(missing) : std::nullopt;
+      return only_if(value == access.expected && value != missing, {});
     case Access::Kind::mismatch:
-      return value != access.expected ? std::optional(value) : std::nullopt;
+      return only_if(value != access.expected, state);
+    case Access::Kind::revive:
+      return State{state.value};
+    case Access::Kind::expire:
+      return State{state.value, state.expired || state.value == access.expected};
   }
   return std::nullopt;
+}
+
+/// What ends by itself, as operations of their own behind the others.
+std::vector<Access> with_expiries(std::vector<Access> history) {
+  const std::size_t asked = history.size();
+  for (std::size_t i = 0; i < asked; ++i) {
+    const Access write = history[i];
+    if (expires(write)) history.push_back({Access::Kind::expire, missing, write.value, write.expires, write.expires});
+  }
+  return history;
 }
 
 using Done = std::bitset<max_accesses>;
 
 struct Visited {
   Done done;
-  Value value = missing;
+  State state;
   friend bool operator==(const Visited&, const Visited&) = default;
 };
 struct HashVisited {
   std::size_t operator()(const Visited& visited) const {
-    return std::hash<Done>{}(visited.done) ^ (visited.value * 0x9e3779b97f4a7c15);
+    return std::hash<Done>{}(visited.done) ^
+           ((2 * visited.state.value + (visited.state.expired ? 1 : 0)) * 0x9e3779b97f4a7c15);
   }
 };
 
@@ -95,8 +123,11 @@ struct HashVisited {
 /// out, and comes back if that led nowhere.
 class Search {
  public:
-  explicit Search(const std::vector<Access>& history) : history_(history), events_(1), unseen_(history.size()) {
+  explicit Search(const std::vector<Access>& history)
+      : history_(history), events_(1), unseen_(history.size()), writer_(history.size()) {
+    std::size_t expiry = history.size() - static_cast<std::size_t>(std::ranges::count_if(history, expires));
     for (std::size_t i = 0; i < history.size(); ++i) {
+      if (expires(history[i])) writer_[expiry++] = i;
       unseen_[i] = history[i].kind == Access::Kind::put &&
                    std::none_of(history.begin(), history.end(),
                                 [&](const Access& other) { return sees(other, history[i].value); });
@@ -168,24 +199,31 @@ class Search {
 
   struct Placed {
     std::size_t access = 0;
-    Value value_before = missing;
+    State before;
     bool chosen = true;
   };
 
-  // Whatever only looks, and could be next, may as well be: it changes nothing for the others. What is left is a
-  // choice.
+  // Whatever only looks, and could be next, may as well be: it changes nothing for the others. So does an end that has
+  // nothing to end, or a return of nothing: what they are about does not come again. What is left is a choice.
   std::size_t next_choice() {
     for (std::size_t event = events_[0].next; event != 0 && events_[event].begins;) {
       const std::size_t index = events_[event].access;
       const Access& access = history_[index];
-      const bool looks = access.kind == Access::Kind::get || access.kind == Access::Kind::mismatch;
+      const bool looks =
+          !writes(access) && access.kind != Access::Kind::remove && access.kind != Access::Kind::remove_if;
       event = events_[event].next;
-      if (looks && apply(access, value_)) {
-        place(index, {index, value_, false});
+      if (looks && next_state(index) == state_) {
+        place(index, {index, state_, false});
         event = events_[0].next;  // more may begin before the next end
       }
     }
     return events_[0].next;
+  }
+
+  // A value ends after it was written.
+  [[nodiscard]] std::optional<State> next_state(std::size_t index) const {
+    if (history_[index].kind == Access::Kind::expire && !done_[writer_[index]]) return std::nullopt;
+    return apply(history_[index], state_);
   }
 
   void place(std::size_t index, const Placed& placed) {
@@ -198,15 +236,14 @@ class Search {
   }
 
   bool try_place(std::size_t index) {
-    const Access& access = history_[index];
     if (!worth_trying(index)) return false;
-    const std::optional<Value> after = apply(access, value_);
+    const std::optional<State> after = next_state(index);
     if (!after) return false;
     Done done = done_;
     done.set(index);
-    if (!visited_.insert({done, unseen_[index] ? nobody_saw_it : *after}).second) return false;
-    place(index, {index, value_});
-    value_ = *after;
+    if (!visited_.insert({done, unseen_[index] ? State{nobody_saw_it} : *after}).second) return false;
+    place(index, {index, state_});
+    state_ = *after;
     return true;
   }
 
@@ -218,12 +255,13 @@ class Search {
     if (access.place > 0) return is_next(access.place);
     const bool remove = access.kind == Access::Kind::remove;
     if (!remove && !unseen_[index]) return true;
-    if (remove && open(access) && value_ == missing) return false;
+    if (remove && open(access) && state_.seen() == missing) return false;
     bool somebody_sees_it = !open(access);
     for (std::size_t event = events_[0].next; event != 0 && events_[event].begins; event = events_[event].next) {
       const std::size_t other_index = events_[event].access;
       const Access& other = history_[other_index];
-      somebody_sees_it = somebody_sees_it || (other.kind == Access::Kind::mismatch && other.expected == value_) ||
+      somebody_sees_it = somebody_sees_it ||
+                         (other.kind == Access::Kind::mismatch && other.expected == state_.seen()) ||
                          (remove && other.kind != Access::Kind::mismatch && sees(other, missing));
       if (other_index == index || (remove ? other.kind != Access::Kind::remove : !unseen_[other_index])) continue;
       if (other.end < access.end || (other.end == access.end && other_index < index)) return false;
@@ -248,7 +286,7 @@ class Search {
     }
     relink(begin_of_[last.access]);
     done_.reset(last.access);
-    value_ = last.value_before;
+    state_ = last.before;
     return begin_of_[last.access];
   }
 
@@ -265,10 +303,11 @@ class Search {
   std::vector<Event> events_;
   std::vector<std::size_t> begin_of_, end_of_;
   std::vector<bool> unseen_;
+  std::vector<std::size_t> writer_;  // of an end, who wrote what ends
   std::vector<Placed> placed_;
   std::unordered_set<Visited, HashVisited> visited_;
   Done done_;
-  Value value_ = missing;
+  State state_;
   std::size_t unplaced_ = 0;  // of known outcome
 };
 
@@ -276,6 +315,7 @@ class Search {
 
 Linearizability check_register(std::vector<Access> history) {
   simplify(history);
+  history = with_expiries(std::move(history));
   if (history.size() > max_accesses) return Linearizability::undecided;
   return Search{history}.run();
 }

@@ -22,6 +22,8 @@ struct Access {
     insert,     ///< `value` was written where the key was missing.
     remove_if,  ///< The key went when `expected` was there.
     mismatch,   ///< `expected` was not there when it was asked for.
+    revive,     ///< What had expired, and was not overwritten, is there again.
+    expire,     ///< The search's own: `expected` goes if it is still there.
   };
   static constexpr std::uint64_t never = UINT64_MAX;
 
@@ -31,6 +33,7 @@ struct Access {
   std::uint64_t begin = 0;
   std::uint64_t end = never;  ///< `never`: the outcome is unknown; it may take effect at any later time, or not at all.
   std::uint64_t place = 0;  ///< Of a write, if the servers tell: it comes after those with a smaller one. 0 = unknown.
+  std::uint64_t expires = never;  ///< Where the value that was written ends. The write took effect, and before that.
 };
 
 enum class Linearizability : std::uint8_t {

@@ -27,6 +27,12 @@ Access inserted(Value value, std::uint64_t begin, std::uint64_t end) {
 Access removed_if(Value expected, std::uint64_t begin, std::uint64_t end) {
   return {Access::Kind::remove_if, missing, expected, begin, end};
 }
+Access mortal(Value value, std::uint64_t begin, std::uint64_t end, std::uint64_t expires) {
+  Access access = put(value, begin, end);
+  access.expires = expires;
+  return access;
+}
+Access revived(std::uint64_t at) { return {Access::Kind::revive, missing, missing, at, at}; }
 Access mismatched(Value expected, std::uint64_t begin, std::uint64_t end) {
   return {Access::Kind::mismatch, missing, expected, begin, end};
 }
@@ -158,6 +164,46 @@ TEST_CASE("A mismatch needs a moment at which another value was there") {
   CHECK(fails({put(1, 1, 2), mismatched(1, 3, 4)}));
   CHECK(passes({put(1, 1, 2), put(2, 3, 10), mismatched(1, 4, 5)}));
   CHECK(passes({put(1, 1, 2), put(2, 3, never), mismatched(1, 4, 5)}));
+}
+
+TEST_CASE("A value with a time to live is there until it ends, and missing afterwards") {
+  CHECK(passes({mortal(1, 1, 2, 9), got(1, 3, 4), got(missing, 10, 11)}));
+  CHECK(passes({mortal(1, 1, 2, 9), got(1, 8, 10), got(missing, 8, 10)}));
+  CHECK(fails({mortal(1, 1, 2, 9), got(1, 10, 11)}));
+  CHECK(fails({mortal(1, 1, 2, 9), got(missing, 3, 4)}));
+  CHECK(fails({mortal(1, 1, 2, 9), got(missing, 8, 10), got(1, 11, 12)}));
+}
+
+TEST_CASE("The end of a value is not that of the next one") {
+  CHECK(passes({mortal(1, 1, 2, 9), put(2, 3, 4), got(2, 10, 11)}));
+  CHECK(passes({mortal(1, 1, 2, 9), inserted(2, 10, 11), got(2, 12, 13)}));
+  CHECK(fails({mortal(1, 1, 2, 9), put(2, 3, 4), got(missing, 10, 11)}));
+  CHECK(fails({mortal(1, 1, 2, 9), inserted(2, 3, 4)}));
+}
+
+TEST_CASE("A value can end before its write is answered, and of a write of unknown outcome") {
+  CHECK(passes({mortal(1, 1, 20, 9), got(1, 3, 4), got(missing, 10, 11)}));
+  CHECK(passes({mortal(1, 1, 20, 9), got(missing, 3, 4), got(missing, 10, 11)}));
+  CHECK(fails({mortal(1, 1, 20, 9), got(1, 10, 11)}));
+  CHECK(passes({put(1, 1, 2), mortal(2, 3, never, 9), got(missing, 10, 11)}));
+  CHECK(fails({put(1, 1, 2), mortal(2, 3, never, 9), got(1, 10, 11)}));
+}
+
+TEST_CASE("What is conditional on a value needs it before its end") {
+  CHECK(passes({mortal(1, 1, 2, 9), replaced(1, 2, 8, 12), got(2, 13, 14)}));
+  CHECK(fails({mortal(1, 1, 2, 9), replaced(1, 2, 10, 12)}));
+  CHECK(fails({mortal(1, 1, 2, 9), removed_if(1, 10, 12)}));
+  CHECK(passes({mortal(1, 1, 2, 9), mismatched(1, 10, 12)}));
+  CHECK(fails({mortal(1, 1, 2, 9), mismatched(1, 3, 4)}));
+}
+
+TEST_CASE("What has expired comes back where the end is forgotten, unless it was overwritten") {
+  CHECK(passes({mortal(1, 1, 2, 9), got(missing, 10, 11), revived(15), got(1, 16, 17)}));
+  CHECK(fails({mortal(1, 1, 2, 9), got(missing, 10, 11), revived(15), got(missing, 16, 17)}));
+  CHECK(passes({mortal(1, 1, 2, 9), removed(10, 11), revived(15), got(missing, 16, 17)}));
+  CHECK(fails({mortal(1, 1, 2, 9), removed(10, 11), revived(15), got(1, 16, 17)}));
+  CHECK(passes({mortal(1, 1, 2, 9), removed(10, never), revived(15), got(1, 16, 17), got(missing, 18, 19)}));
+  CHECK(fails({mortal(1, 1, 2, 9), put(2, 10, 11), revived(15), got(1, 16, 17)}));
 }
 
 TEST_CASE("A lost acknowledged write is found among many concurrent operations") {

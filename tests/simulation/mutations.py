@@ -188,4 +188,6 @@ MUTATIONS = [
     Mutation("all updates share one idempotency key", "idempotency", "session_conditional.cpp",
              "put.key = conditional.key;",
              "put.key = conditional.key; idempotency_key = idempotency_key.substr(0, 8);", statement=True),
+    Mutation("what an update stores has no time to live", "time to live", "session_conditional.cpp",
+             "wire::ttl_in_milliseconds(change->ttl())", "0"),
 ]

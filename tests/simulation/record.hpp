@@ -66,6 +66,7 @@ struct OperationRecord {
   std::optional<Version> wanted;  ///< ... and the version of this value.
   Looks looks = Looks::never;
   std::uint32_t max_rounds = 0;  ///< Of an update.
+  std::optional<Duration> ttl;   ///< Of what it writes: how long the server keeps it.
   bool has_idempotency_key = false;
   Consistency consistency = Consistency::lease;
   wire::Payload payload;

@@ -142,6 +142,12 @@ void draw_users(Scenario& scenario, Dice& dice) {
   scenario.looks = dice.chance(0.3) ? 0 : dice.chance(0.2) ? 0.9 : 0.4;
 }
 
+// What only a part of the lives knows has dice of its own: the others are not changed by it.
+void draw_lives(Scenario& scenario) {
+  Dice mortal{scenario.seed, 5};
+  if (mortal.chance(1.0 / 3)) scenario.mortal = mortal.chance(0.5) ? 0.9 : 0.4;
+}
+
 }  // namespace
 
 Duration Dice::pause(Duration mean) {
@@ -180,7 +186,8 @@ std::string Scenario::describe() const {
   return std::string{testing::to_string(cluster.profile)} + ", " + std::to_string(cluster.nodes) + " nodes, " +
          std::to_string(cluster.total_shards) + " shards, " + std::to_string(clients) + " clients, " +
          std::to_string(options.writes.in_flight_per_shard) + " writes in flight, latency " + util::to_text(latency) +
-         " + " + util::to_text(jitter) + (options.connection.watch_topology ? "" : ", without topology streams");
+         " + " + util::to_text(jitter) + (options.connection.watch_topology ? "" : ", without topology streams") +
+         (mortal > 0 ? ", with TTLs" : "");
 }
 
 Scenario draw_scenario(std::uint64_t seed) {
@@ -194,6 +201,7 @@ Scenario draw_scenario(std::uint64_t seed) {
   draw_dialects(scenario, dice);
   draw_client(scenario, dice);
   draw_users(scenario, dice);
+  draw_lives(scenario);
   return scenario;
 }
 

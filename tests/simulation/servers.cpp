@@ -228,6 +228,7 @@ void Servers::stop(std::size_t node) {
   nodes_[node].running = false;
   nodes_[node].frozen = false;
   nodes_[node].held.clear();
+  if (scenario_.cluster.profile == testing::Profile::norikv) kills_.push_back(agenda_.stamp());
   model_->stop(static_cast<testing::NodeIndex>(node), agenda_.now());
 }
 

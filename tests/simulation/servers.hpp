@@ -44,6 +44,9 @@ class Servers {
   /// From now on the servers do nothing wrong.
   void behave() { misbehaves_ = false; }
 
+  /// When real servers were killed: these forget then which values were to expire.
+  [[nodiscard]] const std::vector<std::uint64_t>& kills() const { return kills_; }
+
   [[nodiscard]] wire::View view(std::size_t node);
   [[nodiscard]] std::uint64_t view_epoch(std::size_t node);
   [[nodiscard]] TimePoint next_view(std::size_t node);
@@ -90,6 +93,7 @@ class Servers {
   Dice dice_;
   std::vector<Node> nodes_;
   std::unique_ptr<testing::ClusterModel> model_;
+  std::vector<std::uint64_t> kills_;
   bool misbehaves_ = true;
   struct Told {
     std::optional<Entry> last, before;

@@ -13,7 +13,12 @@ constexpr std::size_t max_asked = 120;
 }  // namespace
 
 Users::Users(const Scenario& scenario, Host& host, Agenda& agenda, Values& values)
-    : scenario_(scenario), host_(host), agenda_(agenda), values_(values), dice_(scenario.seed, 200 + host.index()) {
+    : scenario_(scenario),
+      host_(host),
+      agenda_(agenda),
+      values_(values),
+      dice_(scenario.seed, 200 + host.index()),
+      ttl_dice_(scenario.seed, 300 + host.index()) {
   for (std::size_t key = 0; key < scenario.keys; ++key) keys_.push_back("k" + std::to_string(key));
 }
 
@@ -83,6 +88,7 @@ Host::Ask Users::some_request(const std::string& key) {
   }
   if (request.method == wire::Method::remove) return request;
   request.value = values_.next();
+  request.ttl = some_ttl();
   const auto seen = seen_.find(key);
   if (scenario_.conditions && seen != seen_.end() && dice_.chance(0.4)) {
     request.version = seen->second.version;
@@ -101,6 +107,7 @@ void Users::look_first(Host::Ask& write) {
   } else if (dice_.chance(0.25)) {
     write.looks = Looks::absent;
     write.value = values_.next();
+    write.ttl = some_ttl();
   } else {
     write.looks = Looks::update;
     write.max_rounds = dice_.chance(0.3) ? static_cast<std::uint32_t>(dice_.between(1, 2)) : 8;
@@ -109,12 +116,17 @@ void Users::look_first(Host::Ask& write) {
 }
 
 // An update's function may use the client, too.
-std::optional<Value> Users::decide(const OperationRecord& update) {
+std::optional<Host::Stored> Users::decide(const OperationRecord& update) {
   const std::uint64_t kind = dice_.below(40);
   if (kind == 0) host_.cancel(update.number);
   if (kind == 1 && !stopped_) ask(update.key);
   if (kind < 6) return std::nullopt;
-  return values_.next();
+  return Host::Stored{values_.next(), some_ttl()};
+}
+
+std::optional<Duration> Users::some_ttl() {
+  if (!ttl_dice_.chance(scenario_.mortal)) return std::nullopt;
+  return ttl_dice_.up_to(ttl_dice_.chance(0.2) ? 3ms : ttl_dice_.chance(0.5) ? 300ms : 3s);
 }
 
 Duration Users::some_timeout() {
@@ -153,7 +165,7 @@ void Users::try_everything(Duration timeout) {
       update.key = key;
       update.looks = Looks::update;
       update.max_rounds = 8;
-      update.decide = [this](const OperationRecord&) { return values_.next(); };
+      update.decide = [this](const OperationRecord&) { return Host::Stored{values_.next(), {}}; };
       update.timeout = timeout;
       trials_.push_back(host_.submit(std::move(update)));
     }

@@ -46,7 +46,8 @@ class Users {
   void something_else();
   [[nodiscard]] Host::Ask some_request(const std::string& key);
   void look_first(Host::Ask& write);
-  std::optional<Value> decide(const OperationRecord& update);
+  std::optional<Host::Stored> decide(const OperationRecord& update);
+  std::optional<Duration> some_ttl();
   [[nodiscard]] const std::string& some_key() { return keys_[dice_.below(keys_.size())]; }
   [[nodiscard]] Duration some_timeout();
 
@@ -55,6 +56,7 @@ class Users {
   Agenda& agenda_;
   Values& values_;
   Dice dice_;
+  Dice ttl_dice_;
   std::vector<std::string> keys_;
   std::map<std::string, Seen> seen_;
   std::vector<std::uint64_t> trials_;

@@ -105,7 +105,7 @@ class World {
 
   void check_histories() {
     if (!scenario_.writes_are_safe()) return;
-    Histories histories{scenario_};
+    Histories histories{scenario_, agenda_, servers_.kills()};
     for (const std::unique_ptr<Host>& host : hosts_) {
       for (const OperationRecord& operation : host->judge().operations()) histories.add(operation);
     }
