@@ -117,7 +117,12 @@ void Session::take_reply(RequestOp& op, const CallRecord& call, Reply& reply, Ti
   const Effect effect = effect_of(call.method);
   if (reply.status != 0) {
     Verdict verdict = classify(reply, call.method);
-    tokens_.redact(verdict.detail);  // nobody else sees what a server says
+    if (tokens_.enabled() && !reply.message.empty()) {
+      // Nobody else sees what a server says of a token. All of it is looked at: what is left of one at a cut is
+      // unknown.
+      tokens_.redact(reply.message);
+      verdict.detail = util::one_line(reply.message);
+    }
     if (call.given_up && !verdict.node_answered) verdict.detail = "no answer yet, and another node leads the shard now";
     if (verdict.code == ErrorCode::unauthenticated && reply.message.empty())
       verdict.detail = call.token != 0 ? "the server refused the token" : "the server wants a token, and none was sent";

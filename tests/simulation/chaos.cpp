@@ -23,6 +23,7 @@ void Chaos::start() {
   });
   every(faults.stale_view, [this] { some_host().network().show_stale_view(some_node()); });
   every(faults.renaming, [this] { rename(); });
+  every(scenario_.tokens.revocation, [this] { servers_.authority().revoke_all(); });
   every(faults.stall, [this] { some_host().oversleep(dice_.up_to(dice_.chance(0.2) ? 3s : 200ms)); });
 }
 
@@ -87,6 +88,7 @@ void Chaos::end() {
   for (std::size_t node = 0; node < scenario_.cluster.nodes; ++node) heal_node(node);
   for (const std::unique_ptr<Host>& host : hosts_) {
     host->network().behave();
+    host->source_behaves();
     for (std::size_t node = 0; node < scenario_.cluster.nodes; ++node) host->network().heal(node);
   }
 }

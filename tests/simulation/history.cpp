@@ -78,7 +78,8 @@ std::vector<Access> Histories::repeats_of(const OperationRecord& operation, Acce
     const bool forgotten = std::ranges::any_of(
         kills_, [&](std::uint64_t kill) { return agenda_.place_of(begins) < kill && kill < agenda_.place_of(ends); });
     const bool goes_on = i + 1 < applied.size() && applied[i + 1]->fate->at < ends;
-    if (i > 0) repeats.push_back({Access::Kind::put, operation.value, missing, applied[i]->sent, first.end});
+    if (i > 0)
+      repeats.push_back({Access::Kind::put, operation.value, missing, applied[i]->sent, applied[i]->fate->place});
     if (!forgotten && !goes_on) (i > 0 ? repeats.back() : first).expires = agenda_.place_of(ends);
   }
   return repeats;

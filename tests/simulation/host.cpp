@@ -6,6 +6,8 @@
 namespace norikv::simulation {
 namespace {
 
+using namespace std::chrono_literals;
+
 std::string text_of(const core::Metadata& metadata) {
   std::string text;
   for (const auto& [key, value] : metadata) text += " " + key + "=" + value;
@@ -24,7 +26,9 @@ Host::Host(const Scenario& scenario, std::size_t index, Agenda& agenda, Trace& t
       judge_(scenario, agenda, index),
       session_(scenario.options, scenario.seed * 31 + index),
       admission_(scenario.options.limits, session_.leader_table(), scenario.options.nodes.size()),
-      network_(scenario, index, agenda, trace, servers, *this) {}
+      network_(scenario, index, agenda, trace, servers, *this),
+      servers_(servers),
+      source_dice_(scenario.seed, 400 + index) {}
 
 void Host::start() {
   post([this] { session_.start(agenda_.now()); });
@@ -57,7 +61,11 @@ void Host::on_view(core::WatchId id, wire::View view) {
 }
 
 void Host::on_stream_end(core::StreamEnd end) {
-  post([this, end = std::move(end)] { session_.on_stream_end(end, agenda_.now()); });
+  post([this, end = std::move(end)] {
+    // The end of one that was given up tells nothing.
+    if (end.status == 16 && replaced_.count(end.id) == 0) judge_.stream_refused(end.id);
+    session_.on_stream_end(end, agenda_.now());
+  });
 }
 
 // A call on the loop's thread starts directly, unless it would overtake something.
@@ -78,13 +86,20 @@ void Host::post(std::function<void()> change) {
 // Actions are judged after each input, when it is still known what the client believed, and carried out later.
 void Host::input(const std::function<void()>& change) {
   const std::shared_ptr<const ClusterView> before = session_.cluster();
+  const std::size_t delivered = session_.deliveries().size();
   change();
+  for (std::size_t i = delivered; i < session_.deliveries().size(); ++i) {
+    if (const auto* request = std::get_if<core::AskToken>(&session_.deliveries()[i]))
+      judge_.source_needed(request->ask);
+  }
   for (core::Action& action : session_.take_actions()) {
     OperationRecord* operation = nullptr;
     if (const auto* call = std::get_if<core::Call>(&action))
       operation = judge_.started(*call, node_of(call->address), *before, *session_.cluster());
-    if (const auto* watch = std::get_if<core::StartWatch>(&action))
+    if (const auto* watch = std::get_if<core::StartWatch>(&action)) {
       judge_.watches(node_of(watch->address), *session_.cluster());
+      judge_.stream_opens(*watch);
+    }
     if (const auto* retain = std::get_if<core::Retain>(&action)) judge_.retains(retain->addresses, *session_.cluster());
     if (const auto* given_up = std::get_if<core::CancelCall>(&action)) judge_.given_up(given_up->id);
     if (const auto* replaced = std::get_if<core::CancelWatch>(&action)) replaced_.insert(replaced->id);
@@ -150,7 +165,7 @@ void Host::carry_out() {
     } else if (auto* watch = std::get_if<core::StartWatch>(&started.action)) {
       const std::size_t node = node_of(watch->address);
       streams_[watch->id] = node;
-      network_.watch(watch->id, node);
+      network_.watch(watch->id, node, token_in(watch->metadata));
     } else if (auto* retain = std::get_if<core::Retain>(&started.action)) {
       admission_.set_nodes(retain->addresses.size());
     } else if (auto* given_up = std::get_if<core::CancelCall>(&started.action)) {
@@ -177,6 +192,8 @@ void Host::deliver_some() {
       judge_.topology(*event);
     } else if (auto* warning = std::get_if<WarningEvent>(&delivery)) {
       judge_.warning(*warning);
+    } else if (const auto* request = std::get_if<core::AskToken>(&delivery)) {
+      deliver(*request);
     }
     if (caught_) throw std::move(*caught_);
   }
@@ -206,6 +223,35 @@ void Host::deliver(core::Decide& decide) {
   const std::string key =
       decide.wants_idempotency_key ? "client " + std::to_string(index_) + " key " + std::to_string(++keys_drawn_) : "";
   input([&] { session_.on_decided(std::move(decide), std::move(change), key, agenda_.now()); });
+}
+
+void Host::deliver(const core::AskToken& request) {
+  const core::AskId id = request.ask.id;
+  if (!session_.awaits(id)) return;
+  trace_("client {}: its token source is asked: {}", index_, to_string(request.ask.reason));
+  const TokenLife& life = scenario_.tokens;
+  if (source_misbehaves_ && source_dice_.chance(life.silent)) return;
+  const Duration latency =
+      source_dice_.up_to(source_misbehaves_ ? life.latency : std::min<Duration>(life.latency, 50ms));
+  agenda_.after(latency, [this, id] {
+    post([this, id, answer = some_token()] {
+      trace_("client {}: its token source {}", index_, answer ? "gives " + answer->text : "fails: " + answer.error());
+      judge_.source_answers(id, answer);
+      session_.on_token(id, answer, agenda_.now());
+    });
+  });
+}
+
+tl::expected<Token, std::string> Host::some_token() {
+  const TokenLife& life = scenario_.tokens;
+  if (source_misbehaves_ && source_dice_.chance(life.fails)) return tl::unexpected<std::string>("no token today");
+  Token token = servers_.authority().issue(life.lifetime);
+  if (!source_misbehaves_ || !source_dice_.chance(life.useless)) return token;
+  const std::uint64_t kind = source_dice_.below(3);
+  if (kind == 0) token.text.clear();
+  if (kind == 1) token.text += '\n';
+  if (kind == 2) token.expires = agenda_.now();
+  return token;
 }
 
 // -- The end

@@ -61,6 +61,8 @@ class Host final : private NetworkSink {
   void subscribe();
   void set_nodes(const std::vector<std::size_t>& nodes);
   void close(Duration grace);
+  /// From now on the token source gives good tokens, and soon.
+  void source_behaves() { source_misbehaves_ = false; }
   /// The loop does not turn for so long.
   void oversleep(Duration time);
 
@@ -92,6 +94,8 @@ class Host final : private NetworkSink {
   void deliver_some();
   void deliver(core::Completion& completion);
   void deliver(core::Decide& decide);
+  void deliver(const core::AskToken& request);
+  tl::expected<Token, std::string> some_token();
   void encode(const Ask& ask, OperationRecord& record);
   core::Request request_of(OperationRecord& operation, const core::Ticket& ticket, Decision decide);
   core::Callback callback_of(OperationRecord& operation, Then then);
@@ -120,6 +124,9 @@ class Host final : private NetworkSink {
   core::Session session_;
   core::Admission admission_;
   Network network_;
+  Servers& servers_;
+  Dice source_dice_;
+  bool source_misbehaves_ = true;
 
   std::deque<std::function<void()>> inbox_;
   std::vector<Started> actions_;

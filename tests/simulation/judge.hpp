@@ -52,6 +52,12 @@ class Judge {
   [[nodiscard]] std::shared_ptr<testing::WriteFate> fate_of(core::CallId call) const;
   void replied(const core::Reply& reply);
 
+  // Tokens: the source is needed, and says something; who carries which one.
+  void source_needed(const core::TokenCache::Ask& ask);
+  void source_answers(core::AskId id, const tl::expected<Token, std::string>& answer);
+  void stream_opens(const core::StartWatch& stream);
+  void stream_refused(core::WatchId id);
+
   // What the client says by itself.
   void topology(const TopologyEvent& event);
   void replay(const ClusterView& view);
@@ -81,6 +87,7 @@ class Judge {
     std::uint32_t shard = 0;
     bool searches = false;  // for a leader that is not known
     bool given_up = false;
+    std::size_t token = 0;
     std::optional<TimePoint> moved;  // since when another node is believed to lead the shard
   };
 
@@ -122,6 +129,20 @@ class Judge {
   void check_looked_in_time() const;
   [[nodiscard]] bool between_look_and_write(const OperationRecord& operation) const;
   [[nodiscard]] bool judged_by_client(const OperationRecord& operation) const;
+
+  // judge_tokens.cpp
+  struct KnownToken {
+    std::string text;
+    std::optional<TimePoint> expires;
+    TimePoint given{};
+    bool refused = false;
+  };
+  [[nodiscard]] const KnownToken* token_at_hand() const;
+  [[nodiscard]] std::size_t check_token(const core::Metadata& metadata) const;
+  void token_refused(std::size_t token);
+  [[nodiscard]] bool source_failed(const OperationRecord& operation) const;
+  [[nodiscard]] bool second_token_refused(const OperationRecord& operation) const;
+  void check_secrets(const OperationRecord& operation) const;
 
   // Requests that look for one shard's leader at once: one, and one beside it.
   static constexpr std::ptrdiff_t max_searches = 2;
@@ -168,6 +189,14 @@ class Judge {
   };
   std::vector<BudgetStep> budget_steps_;
   std::optional<TimePoint> closes_at_;
+  struct AskedSource {
+    core::AskId id{};
+    TimePoint since{};
+  };
+  std::optional<AskedSource> asked_source_;
+  std::vector<KnownToken> tokens_;   // that the source gave
+  std::uint64_t source_failed_ = 0;  // the last time
+  std::map<core::WatchId, std::size_t> stream_tokens_;
 };
 
 }  // namespace norikv::simulation

@@ -43,6 +43,7 @@ void Judge::check_end(const OperationRecord& operation) const {
     if (!answered) fail("wrong-end", operation, "a success that no server told");
     return check_result(operation);
   }
+  check_secrets(operation);
   check_code(operation);
   check_attempts(operation);
   check_maybe_applied(operation);
@@ -83,6 +84,7 @@ void Judge::check_code(const OperationRecord& operation) const {
       return;
     default:
       if (judged_by_client(operation)) return check_judged(operation);
+      if (error.code == ErrorCode::unauthenticated && source_failed(operation)) return;  // it waited for a token
       if (!ended_by_attempt(operation)) fail("wrong-end", operation, code + " without an answer");
       if (last_answered(operation).meaning.code != error.code)
         fail("status", operation,
@@ -127,6 +129,7 @@ void Judge::check_maybe_applied(const OperationRecord& operation) const {
 void Judge::check_patience(const OperationRecord& operation) const {
   if (operation.cancelled || closes_at_ || !ended_by_attempt(operation)) return;
   if (operation.error->code == ErrorCode::overloaded || judged_by_client(operation)) return;
+  if (operation.error->code == ErrorCode::unauthenticated && source_failed(operation)) return;
   const AttemptRecord& last_attempt = last_answered(operation);
   const Meaning& last = last_attempt.meaning;
   const RetryOptions& retry = scenario_.options.retry;
@@ -156,6 +159,11 @@ void Judge::check_patience(const OperationRecord& operation) const {
         fail("dialect", operation, "its level was not asked for in the other dialect");
       return;
     }
+    case Class::permanent:
+      if (last.code == ErrorCode::unauthenticated && operation.error->code == last.code && last_attempt.token > 0 &&
+          !second_token_refused(operation))
+        fail("gave-up", operation, "its token was refused, and it was not sent with another one");
+      return;
     default:
       return;
   }

@@ -46,6 +46,7 @@ OperationRecord* Judge::started(const core::Call& call, std::size_t node, const 
   OnWire& entry = place->second;
   entry.method = call.method;
   entry.node = node;
+  entry.token = check_token(call.metadata);
   if (find_node(after, node) == nullptr)
     fail("absent-node", "a request goes to " + address_of_node(node) + ", which was removed");
   if (call.deadline <= agenda_.now()) fail("budget", "a request starts with a spent budget");
@@ -94,6 +95,7 @@ OperationRecord* Judge::started(const core::Call& call, std::size_t node, const 
   attempt.call = call.id;
   attempt.method = call.method;
   attempt.node = node;
+  attempt.token = entry.token;
   attempt.started = agenda_.now();
   attempt.sent = agenda_.stamp();
   attempt.searches = needs_leader(operation) && !belief.known();
@@ -175,6 +177,7 @@ void Judge::replied(const core::Reply& reply) {
   const auto found = on_wire_.find(reply.id);
   const OnWire entry = found->second;
   on_wire_.erase(found);
+  if (reply.status == 16) token_refused(entry.token);
   if (meaning_of(reply, entry.method).success()) budget_steps_.push_back({agenda_.now(), nullptr, 0});
   if (entry.operation == nullptr) return;
   AttemptRecord& attempt = entry.operation->attempts[entry.attempt];
@@ -243,7 +246,10 @@ void Judge::check_repeat(const OperationRecord& operation, std::size_t node) con
   const bool alone = std::none_of(
       operation.attempts.begin(), operation.attempts.end(),
       [&](const AttemptRecord& other) { return &other != &last && (!other.ended || *other.ended > *last.ended); });
-  if (alone && last.meaning.kind == Class::permanent && !(needs_leader(operation) && node_is_unfit(last.meaning.code)))
+  const bool renews =
+      last.token > 0 && last.meaning.code == ErrorCode::unauthenticated && !second_token_refused(operation);  // once
+  if (alone && last.meaning.kind == Class::permanent && !renews &&
+      !(needs_leader(operation) && node_is_unfit(last.meaning.code)))
     fail("repeated-permanent", operation, "it is repeated after " + std::string{to_string(last.meaning.code)});
   if (last.meaning.kind == Class::unknown_level && operation.attempts.size() - operation.step > 1) {
     const AttemptRecord& earlier = operation.attempts[operation.attempts.size() - 2];

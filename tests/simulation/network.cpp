@@ -11,6 +11,7 @@ using core::Sent;
 constexpr int cancelled = 1;
 constexpr int deadline_exceeded = 4;
 constexpr int unavailable = 14;
+constexpr int unauthenticated = 16;
 
 std::uint64_t number(core::CallId id) { return static_cast<std::uint64_t>(id); }
 std::uint64_t number(core::WatchId id) { return static_cast<std::uint64_t>(id); }
@@ -41,6 +42,7 @@ void Network::start(core::Call call, std::size_t node, std::shared_ptr<testing::
   Inquiry& inquiry = *flight.inquiry;
   inquiry.method = call.method;
   inquiry.bytes = *call.payload + call.suffix;
+  inquiry.token = token_in(call.metadata);
   inquiry.deadline = call.deadline;
   inquiry.fate = std::move(fate);
   // What runs out first, the client's time or the server's, is a matter of chance.
@@ -142,7 +144,7 @@ std::size_t Network::calls_to(std::size_t node) const {
 // -- Streams
 // -----------------------------------------------------------------------------------------------------------
 
-void Network::watch(core::WatchId id, std::size_t node) {
+void Network::watch(core::WatchId id, std::size_t node, const std::string& token) {
   streams_[id].node = node;
   trace_("client {}: stream {} to node {} is opened", client_, number(id), node);
   const auto refuse = [this, id] { end_stream(id, unavailable, "connection refused"); };
@@ -151,7 +153,12 @@ void Network::watch(core::WatchId id, std::size_t node) {
     return agenda_.after(scenario_.options.connection.connect_timeout, refuse);
   if (misbehave(scenario_.faults.not_sent)) return agenda_.after(latency(), refuse);
   links_[node].connected = true;
-  agenda_.after(latency(), [this, id] { look(id); });
+  agenda_.after(latency(), [this, id, node, token] {
+    const bool there = servers_.running(node) && !servers_.frozen(node);
+    if (std::optional<std::string> refusal = there ? servers_.refusal_of(token) : std::nullopt)
+      return end_stream(id, unauthenticated, std::move(*refusal));
+    look(id);
+  });
 }
 
 // Whether the server has a view that the stream has not told.

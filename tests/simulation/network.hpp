@@ -34,7 +34,7 @@ class Network {
           NetworkSink& sink);
 
   void start(core::Call call, std::size_t node, std::shared_ptr<testing::WriteFate> fate);
-  void watch(core::WatchId id, std::size_t node);
+  void watch(core::WatchId id, std::size_t node, const std::string& token);
   void cancel(core::CallId id);
   void cancel(core::WatchId id);
 

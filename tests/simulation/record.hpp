@@ -32,6 +32,7 @@ struct AttemptRecord {
   Meaning meaning;
   bool given_up = false;   ///< The client cancelled it.
   bool searches = false;   ///< It asked for a leader that the client did not know.
+  std::size_t token = 0;   ///< Which one it carried, of those that its client was given; 0 = none.
   bool at_leader = false;  ///< It asked the leader that the client knew.
   std::shared_ptr<testing::WriteFate> fate;
   Value value = missing;           ///< What a get brought, or a put wrote ...

@@ -142,10 +142,30 @@ void draw_users(Scenario& scenario, Dice& dice) {
   scenario.looks = dice.chance(0.3) ? 0 : dice.chance(0.2) ? 0.9 : 0.4;
 }
 
+void draw_tokens(Scenario& scenario, Dice dice) {
+  if (!dice.chance(1.0 / 3)) return;
+  const auto some = [&](double most) {
+    return dice.chance(0.5) ? most * static_cast<double>(dice.below(100)) / 100 : 0.0;
+  };
+  TokenOptions& options = scenario.options.tokens;
+  options.source = [](TokenReason, const TokenReply&) {};  // the host answers in its place
+  options.refresh_before = dice.up_to(1s);
+  options.answer_timeout = 200ms + dice.up_to(2s);
+  TokenLife& tokens = scenario.tokens;
+  tokens.latency = dice.chance(0.2) ? Duration{0} : dice.up_to(dice.chance(0.2) ? 3s : 100ms);
+  if (dice.chance(0.7)) tokens.lifetime = 500ms + dice.up_to(5s);
+  tokens.fails = some(0.4);
+  tokens.useless = some(0.2);
+  tokens.silent = some(0.2);
+  tokens.refused = some(0.1);
+  if (dice.chance(0.5)) tokens.revocation = 300ms + dice.up_to(3s);
+}
+
 // What only a part of the lives knows has dice of its own: the others are not changed by it.
 void draw_lives(Scenario& scenario) {
   Dice mortal{scenario.seed, 5};
   if (mortal.chance(1.0 / 3)) scenario.mortal = mortal.chance(0.5) ? 0.9 : 0.4;
+  draw_tokens(scenario, Dice{scenario.seed, 6});
 }
 
 }  // namespace
@@ -187,7 +207,7 @@ std::string Scenario::describe() const {
          std::to_string(cluster.total_shards) + " shards, " + std::to_string(clients) + " clients, " +
          std::to_string(options.writes.in_flight_per_shard) + " writes in flight, latency " + util::to_text(latency) +
          " + " + util::to_text(jitter) + (options.connection.watch_topology ? "" : ", without topology streams") +
-         (mortal > 0 ? ", with TTLs" : "");
+         (mortal > 0 ? ", with TTLs" : "") + (options.tokens.source ? ", with tokens" : "");
 }
 
 Scenario draw_scenario(std::uint64_t seed) {

@@ -68,6 +68,17 @@ struct Dialects {
   bool sdk_levels = false;  ///< It knows "lease", "linearizable" and "stale_ok" instead of the server's names.
 };
 
+/// How a client's source comes by its tokens, and what becomes of them.
+struct TokenLife {
+  Duration latency{0};  ///< At most, from the question to the answer.
+  std::optional<Duration> lifetime;
+  double fails = 0;        ///< It gives none ...
+  double useless = 0;      ///< ... or one that is no good ...
+  double silent = 0;       ///< ... or does not answer.
+  double refused = 0;      ///< A server refuses a token, and so do all from then on.
+  Duration revocation{0};  ///< All tokens lose their worth, so far apart; zero = never.
+};
+
 /// Everything that a seed decides beforehand; what happens in its course is thrown by dice of the same seed.
 struct Scenario {
   std::uint64_t seed = 0;
@@ -75,6 +86,7 @@ struct Scenario {
   ClientOptions options;
   Faults faults;
   Dialects dialects;
+  TokenLife tokens;  ///< In use if the options have a source.
   std::size_t clients = 1;
   std::size_t keys = 4;
   Duration latency{0};  ///< The least time from one side to the other ...

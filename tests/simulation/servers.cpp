@@ -50,7 +50,13 @@ constexpr Scripted scripted[] = {
 }  // namespace
 
 Servers::Servers(const Scenario& scenario, Agenda& agenda, Trace& trace)
-    : scenario_(scenario), agenda_(agenda), trace_(trace), dice_(scenario.seed, 2), nodes_(scenario.cluster.nodes) {
+    : scenario_(scenario),
+      agenda_(agenda),
+      trace_(trace),
+      dice_(scenario.seed, 2),
+      token_dice_(scenario.seed, 7),
+      authority_(agenda),
+      nodes_(scenario.cluster.nodes) {
   testing::ModelConfig config{scenario.cluster, {}};
   for (std::size_t node = 0; node < nodes_.size(); ++node)
     config.ports.push_back(static_cast<std::uint16_t>(first_port + node));
@@ -76,11 +82,28 @@ void Servers::serve(std::size_t node, const Shared& inquiry) {
   if (nodes_[node].frozen) return nodes_[node].held.push_back(inquiry);
   // Given up before it was begun.
   if (inquiry->client_gone) return;
+  if (std::optional<std::string> refusal = refusal_of(inquiry->token)) return reply(inquiry, 16, std::move(*refusal));
   if (refuse_by_script(inquiry)) return;
   std::optional<ServerRequest> request = decode_request(inquiry->method, inquiry->bytes);
   if (!request) return reply(inquiry, 13, "the request does not parse");
   if (inquiry->method == wire::Method::get) return serve_read(node, inquiry, std::move(*request));
   serve_write(node, inquiry, std::move(*request));
+}
+
+std::optional<std::string> Servers::refusal_of(const std::string& token) {
+  if (!scenario_.options.tokens.source) return std::nullopt;
+  if (misbehaves_ && token_dice_.chance(scenario_.tokens.refused)) authority_.revoke(token);
+  if (authority_.is_good(token)) return std::nullopt;
+  switch (token_dice_.below(4)) {
+    case 0:
+      return "";
+    case 1:
+      return "Not good: " + token;
+    case 2:
+      return "Not good: " + token.substr(0, 12);  // cut on its way
+    default:
+      return std::string(token_dice_.between(170, 220), '.') + token;  // errors of the client cut it
+  }
 }
 
 bool Servers::refuse_by_script(const Shared& inquiry) {

@@ -9,6 +9,7 @@
 
 #include "core/transport.hpp"
 #include "simulation/agenda.hpp"
+#include "simulation/authority.hpp"
 #include "simulation/codec.hpp"
 #include "simulation/scenario.hpp"
 #include "simulation/trace.hpp"
@@ -20,6 +21,7 @@ namespace norikv::simulation {
 struct Inquiry {
   wire::Method method{};
   std::string bytes;
+  std::string token;
   TimePoint deadline{};
   std::shared_ptr<testing::WriteFate> fate;
   std::function<void(core::Reply)> answer;
@@ -44,6 +46,9 @@ class Servers {
   /// From now on the servers do nothing wrong.
   void behave() { misbehaves_ = false; }
 
+  /// Why a server takes no request or stream with this token; none = it does.
+  [[nodiscard]] std::optional<std::string> refusal_of(const std::string& token);
+  [[nodiscard]] Authority& authority() { return authority_; }
   /// When real servers were killed: these forget then which values were to expire.
   [[nodiscard]] const std::vector<std::uint64_t>& kills() const { return kills_; }
 
@@ -91,6 +96,8 @@ class Servers {
   Agenda& agenda_;
   Trace& trace_;
   Dice dice_;
+  Dice token_dice_;
+  Authority authority_;
   std::vector<Node> nodes_;
   std::unique_ptr<testing::ClusterModel> model_;
   std::vector<std::uint64_t> kills_;

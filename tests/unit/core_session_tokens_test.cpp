@@ -191,6 +191,28 @@ TEST_CASE("An operation whose second token is refused too ends with unauthentica
   CHECK(script.quiet());
 }
 
+// Fails without the fix: the second refusal of the same token was taken for that of a new one.
+TEST_CASE("A read whose two requests are refused with one token is sent once more with another") {
+  ClientOptions options = with_tokens(watched_nodes(2));
+  options.retry.hedge_after = 30ms;
+  Script script{options};
+  script.give_token("one");
+  script.claims(0, {1});
+  script.claims(1, {}, {1});
+  const auto read = script.get(1, {.timeout = 5s, .consistency = Consistency::stale});
+  const OnWire first = script.expect(a_get);
+  script.wait(30ms);
+  const OnWire hedge = script.expect(a_get);
+  script.answer(first, unauthenticated());
+  script.answer(hedge, unauthenticated());
+  CHECK(read.pending());
+  script.give_token("two");
+  const OnWire again = script.expect(a_get);
+  CHECK(again.token == "Bearer two");
+  script.answer(again, unauthenticated());
+  CHECK(read.failed_with(ErrorCode::unauthenticated));
+}
+
 TEST_CASE("Operations that are refused together share one renewal") {
   Running script;
   std::vector<Submitted> reads;
@@ -301,6 +323,17 @@ TEST_CASE("A token that a server repeats in its words is told to nobody") {
 
   script.end_stream(0, 7, "who is mnopqrstuvwx?");
   CHECK(script.connections.back().detail == "who is <token>?");
+}
+
+// Fails without the fix: what is left of a token where a long text is cut was not recognised any more.
+TEST_CASE("A token is not told either if a server's text is shortened in the middle of it") {
+  Running script{"abcdefghijkl"};
+  for (std::size_t before = 180; before <= 200; ++before) {
+    const auto read = script.get(1);
+    script.answer(script.expect(a_get), status(3, std::string(before, '.') + "abcdefghijkl"));
+    REQUIRE(read.failed_with(ErrorCode::invalid_argument));
+    CHECK(read.error().describe().find("abcd") == std::string::npos);
+  }
 }
 
 TEST_CASE("A token that is a word of the server's does not change what the server says") {
