@@ -56,6 +56,7 @@ void Host::on_view(core::WatchId id, wire::View view) {
       return;
     }
     if (find_node(*before, streams_.at(id)) == nullptr) return;  // it was removed meanwhile
+    judge_.stream_speaks(id);
     judge_.view_shown(streams_.at(id), !std::exchange(spoken_[id], true), view, *before, *session_.cluster());
   });
 }

@@ -56,6 +56,7 @@ class Judge {
   void source_needed(const core::TokenCache::Ask& ask);
   void source_answers(core::AskId id, const tl::expected<Token, std::string>& answer);
   void stream_opens(const core::StartWatch& stream);
+  void stream_speaks(core::WatchId id);
   void stream_refused(core::WatchId id);
 
   // What the client says by itself.
@@ -135,11 +136,16 @@ class Judge {
     std::string text;
     std::optional<TimePoint> expires;
     TimePoint given{};
-    bool refused = false;
+    bool accepted = false, refused = false;  // by some node
+  };
+  struct StreamToken {
+    std::size_t token = 0;
+    std::string address;
   };
   [[nodiscard]] const KnownToken* token_at_hand() const;
   [[nodiscard]] std::size_t check_token(const core::Metadata& metadata) const;
-  void token_refused(std::size_t token);
+  void check_renewed(const OperationRecord& operation, std::size_t token) const;
+  void token_answered(std::size_t token, const core::Reply& reply, const Meaning& meaning);
   [[nodiscard]] bool source_failed(const OperationRecord& operation) const;
   [[nodiscard]] bool second_token_refused(const OperationRecord& operation) const;
   void check_secrets(const OperationRecord& operation) const;
@@ -196,7 +202,8 @@ class Judge {
   std::optional<AskedSource> asked_source_;
   std::vector<KnownToken> tokens_;   // that the source gave
   std::uint64_t source_failed_ = 0;  // the last time
-  std::map<core::WatchId, std::size_t> stream_tokens_;
+  std::map<core::WatchId, StreamToken> stream_tokens_;
+  std::map<std::string, std::size_t> refusing_streams_;  // by address: the last token that one was refused
 };
 
 }  // namespace norikv::simulation

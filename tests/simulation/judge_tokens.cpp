@@ -57,7 +57,8 @@ void Judge::source_answers(core::AskId id, const tl::expected<Token, std::string
   }
 }
 
-// Each request and each stream carries the token that the source gave last, as long as it is good.
+// Each request and each stream carries the token that the source gave last, as long as it is good. One node that
+// refuses it stands alone if another one has taken it.
 std::size_t Judge::check_token(const core::Metadata& metadata) const {
   if (!scenario_.options.tokens.source) {
     if (!metadata.empty()) fail("token", "there are no tokens, and a request carries something");
@@ -66,17 +67,44 @@ std::size_t Judge::check_token(const core::Metadata& metadata) const {
   const std::string token = token_in(metadata);
   if (token.empty() || metadata.size() != 1) fail("token", "a request or a stream has no token, or something else");
   if (tokens_.empty() || token != tokens_.back().text) fail("token", "it is not the token that the source gave last");
-  if (tokens_.back().refused) fail("token", "it is a token that was refused");
-  if (token_at_hand() == nullptr) fail("token", "it is a token that has ended");
+  const KnownToken& last = tokens_.back();
+  if (last.refused && !last.accepted) fail("token", "it is a token that was refused");
+  if (last.expires && *last.expires <= agenda_.now()) fail("token", "it is a token that has ended");
   return tokens_.size();
 }
 
-void Judge::stream_opens(const core::StartWatch& stream) { stream_tokens_[stream.id] = check_token(stream.metadata); }
+void Judge::check_renewed(const OperationRecord& operation, std::size_t token) const {
+  for (const AttemptRecord& attempt : operation.attempts) {
+    if (token > 0 && attempt.token == token && attempt.ended && attempt.meaning.code == ErrorCode::unauthenticated)
+      fail("token", operation, "it carries the token once more that it was refused");
+  }
+}
 
-void Judge::stream_refused(core::WatchId id) { token_refused(stream_tokens_[id]); }
+void Judge::stream_opens(const core::StartWatch& stream) {
+  const std::size_t token = check_token(stream.metadata);
+  stream_tokens_[stream.id] = {token, stream.address};
+  if (token > 0 && refusing_streams_[stream.address] == token)
+    fail("token", "a stream carries the token once more that " + stream.address + " has refused");
+}
 
-void Judge::token_refused(std::size_t token) {
+void Judge::stream_speaks(core::WatchId id) {
+  if (const std::size_t token = stream_tokens_[id].token; token > 0) tokens_[token - 1].accepted = true;
+}
+
+void Judge::stream_refused(core::WatchId id) {
+  const auto& [token, address] = stream_tokens_[id];
+  refusing_streams_[address] = token;
   if (token > 0) tokens_[token - 1].refused = true;
+}
+
+void Judge::token_answered(std::size_t token, const core::Reply& reply, const Meaning& meaning) {
+  if (token == 0) return;
+  constexpr int cancelled = 1, deadline_exceeded = 4, unavailable = 14, unauthenticated = 16;
+  if (reply.status == unauthenticated)
+    tokens_[token - 1].refused = true;
+  else if (meaning.kind == Meaning::Class::not_leader ||
+           (reply.status != cancelled && reply.status != deadline_exceeded && reply.status != unavailable))
+    tokens_[token - 1].accepted = true;  // it may have been: what the wire itself says is no answer
 }
 
 // Whether it may have waited for a token when its source failed: nothing of it was on the wire.

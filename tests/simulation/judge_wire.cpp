@@ -75,6 +75,7 @@ OperationRecord* Judge::started(const core::Call& call, std::size_t node, const 
     operation.step = operation.attempts.size();
   const Belief belief = belief_of(before, after, operation.shard);
   check_budget(operation, call);
+  check_renewed(operation, entry.token);
   check_repeat(operation, node);
   if (writes) check_settled(operation);
   check_beside(operation, node);
@@ -177,7 +178,7 @@ void Judge::replied(const core::Reply& reply) {
   const auto found = on_wire_.find(reply.id);
   const OnWire entry = found->second;
   on_wire_.erase(found);
-  if (reply.status == 16) token_refused(entry.token);
+  token_answered(entry.token, reply, meaning_of(reply, entry.method));
   if (meaning_of(reply, entry.method).success()) budget_steps_.push_back({agenda_.now(), nullptr, 0});
   if (entry.operation == nullptr) return;
   AttemptRecord& attempt = entry.operation->attempts[entry.attempt];
