@@ -125,6 +125,8 @@ void Histories::tell_looks(const OperationRecord& operation) {
 // What an operation wrote, or may have written; none if it says nothing about the register.
 std::optional<Access> Histories::write_of(const OperationRecord& operation) const {
   if (operation.succeeded() && !operation.wrote()) return std::nullopt;
+  // It was taken for another write with its key.
+  if (operation.succeeded() && operation.shares_key && operation.applied() == 0) return std::nullopt;
   if (operation.error && !may_be_open(operation)) {
     // A real server that carries out a repeated write twice changes the version, and not the value.
     const bool mismatch = operation.error->code == ErrorCode::precondition_failed && operation.error->mismatch &&

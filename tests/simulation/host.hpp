@@ -50,6 +50,8 @@ class Host final : private NetworkSink {
     std::uint32_t max_rounds = 0;  ///< Of an update ...
     Decision decide{};             ///< ... whose function this is.
     bool idempotent = false;
+    bool users_key = false;               ///< The user chooses the key ...
+    std::optional<std::uint64_t> key_of;  ///< ... that of this operation, once more.
     Consistency consistency = Consistency::lease;
     Duration timeout{};
     Then then;

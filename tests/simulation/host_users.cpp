@@ -43,6 +43,7 @@ std::uint64_t Host::submit(Ask ask) {
   if (ask.ttl) record.ttl = kept_for(*ask.ttl);
   record.consistency = ask.consistency;
   record.has_idempotency_key = ask.idempotent;
+  record.users_key = ask.users_key;
   record.submitted = agenda_.now();
   record.deadline = agenda_.now() + ask.timeout;
   record.wanted = ask.version;
@@ -63,7 +64,9 @@ std::uint64_t Host::submit(Ask ask) {
          operation.key, operation.shard, looks_text(operation.looks),
          operation.value == missing ? "" : " " + text_of(operation.value),
          operation.ttl ? " for " + util::to_text(*operation.ttl) : "",
-         operation.has_idempotency_key ? " with a key" : "");
+         operation.shares_key            ? " with a key that was used before"
+         : operation.has_idempotency_key ? " with a key"
+                                         : "");
   auto kept = std::make_shared<std::pair<core::Request, core::Callback>>(
       request_of(operation, *ticket, std::move(ask.decide)), callback_of(operation, std::move(ask.then)));
   enter([this, kept] { session_.submit(std::move(kept->first), std::move(kept->second), agenda_.now()); });
@@ -71,8 +74,11 @@ std::uint64_t Host::submit(Ask ask) {
 }
 
 void Host::encode(const Ask& ask, OperationRecord& record) {
-  const std::string token =
-      ask.idempotent ? "client " + std::to_string(index_) + " operation " + std::to_string(next_id_) : std::string{};
+  if (ask.idempotent) {
+    record.idempotency_key = ask.key_of ? judge_.operation(*ask.key_of).idempotency_key
+                                        : "client " + std::to_string(index_) + " operation " + std::to_string(next_id_);
+  }
+  const std::string& token = record.idempotency_key;
   std::string bytes;  // an update's are known when it is decided
   if (ask.method == wire::Method::get) {
     bytes = wire::encode_get(ask.key);
@@ -95,6 +101,7 @@ core::Request Host::request_of(OperationRecord& operation, const core::Ticket& t
   request.consistency = operation.consistency;
   request.expected = operation.wanted;
   request.has_idempotency_key = operation.has_idempotency_key;
+  request.user_idempotency_key = operation.users_key;
   request.ticket = ticket;
   request.submitted = operation.submitted;
   request.deadline = operation.deadline;

@@ -25,6 +25,11 @@ OperationRecord& Judge::submitted(OperationRecord record) {
   pending_.push_back(operation.number);
   if (operation.payload) by_payload_.emplace(operation.payload.get(), &operation);
   if (operation.look) by_payload_.emplace(operation.look.get(), &operation);
+  if (operation.users_key && !operation.refused) {
+    std::vector<OperationRecord*>& same = by_key_[operation.idempotency_key];
+    same.push_back(&operation);
+    for (OperationRecord* each : same) each->shares_key = same.size() > 1;
+  }
   return operation;
 }
 

@@ -161,6 +161,7 @@ class Judge {
   void check_maybe_applied(const OperationRecord& operation) const;
   void check_patience(const OperationRecord& operation) const;
   void check_truth(const OperationRecord& operation) const;
+  [[nodiscard]] bool answered_by_key(const OperationRecord& operation) const;
   void check_collisions() const;
   void check_retry_budget() const;
   [[nodiscard]] bool claimed_elsewhere(std::size_t node, std::uint32_t shard) const;
@@ -171,7 +172,8 @@ class Judge {
   std::deque<OperationRecord> operations_;
   std::vector<std::uint64_t> pending_;
   std::unordered_map<const std::string*, OperationRecord*> by_payload_;
-  std::unordered_map<Value, OperationRecord*> by_value_;  // what updates store
+  std::unordered_map<Value, OperationRecord*> by_value_;         // what updates store
+  std::map<std::string, std::vector<OperationRecord*>> by_key_;  // by the idempotency key that users chose
   std::map<core::CallId, OnWire> on_wire_;
   struct WriteOnServer {
     std::uint64_t operation = 0;

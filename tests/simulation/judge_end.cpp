@@ -183,10 +183,16 @@ void Judge::check_truth(const OperationRecord& operation) const {
     if (attempt.fate && attempt.fate->applied > 0) values.insert(attempt.value);
   }
   if (values.size() > 1) fail("applied-twice", operation, "two rounds of one update were applied");
+  std::uint32_t by_key = applied;
+  if (operation.shares_key) {
+    for (const OperationRecord* other : by_key_.at(operation.idempotency_key))
+      by_key += other != &operation && other->shard == operation.shard ? other->applied() : 0;
+  }
+  if (replicated && by_key > 1) fail("applied-twice", operation, "two writes with its key were applied");
   if (applied > 1 && (replicated || !operation.has_idempotency_key))
     fail("applied-twice", operation, "it was applied " + std::to_string(applied) + " times");
   if (operation.succeeded()) {
-    if (operation.wrote() && applied == 0 && scenario_.writes_are_safe())
+    if (operation.wrote() && applied == 0 && scenario_.writes_are_safe() && !answered_by_key(operation))
       fail("lost-write", operation, "it was acknowledged and never applied");
     return;
   }
@@ -194,11 +200,23 @@ void Judge::check_truth(const OperationRecord& operation) const {
     fail("maybe-applied", operation, "it was applied, and its error said that it was not");
 }
 
+// Whether the server took it for a write that it knew by its key, and told the version of that one: it keeps a key once
+// it was used, for whatever write (profile replicated: of the same shard), and writes nothing again.
+bool Judge::answered_by_key(const OperationRecord& operation) const {
+  if (!operation.shares_key) return false;
+  const bool replicated = scenario_.cluster.profile == testing::Profile::replicated;
+  return std::ranges::any_of(by_key_.at(operation.idempotency_key), [&](const OperationRecord* other) {
+    if (other == &operation || other->applied() == 0 || (replicated && other->shard != operation.shard)) return false;
+    return !other->succeeded() || other->version == operation.version;
+  });
+}
+
 namespace {
 
 // Two writes that were both acknowledged as one version of a shard, while they overlapped.
 bool collide(const OperationRecord& a, const OperationRecord& b) {
   if (!a.wrote() || !b.wrote() || a.shard != b.shard) return false;
+  if (a.users_key || b.users_key) return false;  // they may have the version of another write
   const AttemptRecord& last_a = a.attempts.back();
   const AttemptRecord& last_b = b.attempts.back();
   return a.version == b.version && last_a.node == last_b.node && last_a.started < *last_b.ended &&

@@ -211,4 +211,9 @@ MUTATIONS = [
              "if (refused_token == 0) refused_token = situation.token;", "refused_token = situation.token;", statement=True),
     Mutation("an error tells a token", "tokens", "session_replies.cpp",
              "tokens_.redact(reply.message);", "(void)0;", statement=True),
+    Mutation("the version that a known idempotency key brings is taken for a lost write", "collision detector", "session_replies.cpp",
+             "!op.request.user_idempotency_key", "true"),
+    Mutation("a write with a key that its user chose is not repeated", "idempotency", "request_op.hpp",
+             "effect() == Effect::read || request.has_idempotency_key",
+             "effect() == Effect::read || (request.has_idempotency_key && !request.user_idempotency_key)"),
 ]

@@ -69,6 +69,9 @@ struct OperationRecord {
   std::uint32_t max_rounds = 0;  ///< Of an update.
   std::optional<Duration> ttl;   ///< Of what it writes: how long the server keeps it.
   bool has_idempotency_key = false;
+  std::string idempotency_key;  ///< Of an update none: each round has another one.
+  bool users_key = false;       ///< Its user chose the key ...
+  bool shares_key = false;      ///< ... and used it for another operation, too.
   Consistency consistency = Consistency::lease;
   wire::Payload payload;
   wire::Payload look;  ///< The get that comes first.

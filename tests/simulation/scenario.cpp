@@ -166,6 +166,8 @@ void draw_lives(Scenario& scenario) {
   Dice mortal{scenario.seed, 5};
   if (mortal.chance(1.0 / 3)) scenario.mortal = mortal.chance(0.5) ? 0.9 : 0.4;
   draw_tokens(scenario, Dice{scenario.seed, 6});
+  Dice reused{scenario.seed, 8};
+  if (scenario.idempotency && reused.chance(1.0 / 3)) scenario.reused = reused.chance(0.3) ? 0.9 : 0.4;
 }
 
 }  // namespace
@@ -207,7 +209,8 @@ std::string Scenario::describe() const {
          std::to_string(cluster.total_shards) + " shards, " + std::to_string(clients) + " clients, " +
          std::to_string(options.writes.in_flight_per_shard) + " writes in flight, latency " + util::to_text(latency) +
          " + " + util::to_text(jitter) + (options.connection.watch_topology ? "" : ", without topology streams") +
-         (mortal > 0 ? ", with TTLs" : "") + (options.tokens.source ? ", with tokens" : "");
+         (mortal > 0 ? ", with TTLs" : "") + (options.tokens.source ? ", with tokens" : "") +
+         (reused > 0 ? ", with reused keys" : "");
 }
 
 Scenario draw_scenario(std::uint64_t seed) {

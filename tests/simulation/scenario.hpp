@@ -97,6 +97,7 @@ struct Scenario {
   std::uint32_t translated = 0;  ///< Nodes whose addresses the client translates when another one tells them: bits.
   bool conditions = true;        ///< Whether users write with preconditions.
   double looks = 0;              ///< How many of the writes look first: updates, `absent`, removes on condition.
+  double reused = 0;             ///< How many of the idempotency keys are the users' own, and may be used again.
   double mortal = 0;             ///< How many of the values have a time to live.
   bool idempotency = true;       ///< Whether users give idempotency keys.
   bool closes_in_chaos = false;  ///< A client is closed before the faults are over.

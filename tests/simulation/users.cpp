@@ -18,7 +18,8 @@ Users::Users(const Scenario& scenario, Host& host, Agenda& agenda, Values& value
       agenda_(agenda),
       values_(values),
       dice_(scenario.seed, 200 + host.index()),
-      ttl_dice_(scenario.seed, 300 + host.index()) {
+      ttl_dice_(scenario.seed, 300 + host.index()),
+      key_dice_(scenario.seed, 500 + host.index()) {
   for (std::size_t key = 0; key < scenario.keys; ++key) keys_.push_back("k" + std::to_string(key));
 }
 
@@ -47,7 +48,9 @@ void Users::ask(const std::string& key) {
   ++asked_;
   Host::Ask request = some_request(key);
   request.then = [this](const OperationRecord& ended) { follow_up(ended); };
-  host_.submit(std::move(request));
+  const bool users_key = request.users_key;
+  const std::uint64_t number = host_.submit(std::move(request));
+  if (users_key && !host_.judge().operation(number).refused) keyed_.push_back(number);
 }
 
 // What a callback does. Half of the users go on at once, some do worse.
@@ -84,8 +87,10 @@ Host::Ask Users::some_request(const std::string& key) {
   request.method = kind < 9 ? wire::Method::put : wire::Method::remove;
   if (dice_.chance(scenario_.looks)) {
     look_first(request);
+    choose_key(request);
     return request;
   }
+  choose_key(request);
   if (request.method == wire::Method::remove) return request;
   request.value = values_.next();
   request.ttl = some_ttl();
@@ -122,6 +127,13 @@ std::optional<Host::Stored> Users::decide(const OperationRecord& update) {
   if (kind == 1 && !stopped_) ask(update.key);
   if (kind < 6) return std::nullopt;
   return Host::Stored{values_.next(), some_ttl()};
+}
+
+// An update can't have a key of its user's: each round stores something else.
+void Users::choose_key(Host::Ask& write) {
+  if (!write.idempotent || write.looks == Looks::update || !key_dice_.chance(scenario_.reused)) return;
+  write.users_key = true;
+  if (!keyed_.empty() && key_dice_.chance(0.5)) write.key_of = keyed_[key_dice_.below(keyed_.size())];
 }
 
 std::optional<Duration> Users::some_ttl() {

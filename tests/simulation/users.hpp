@@ -48,6 +48,7 @@ class Users {
   void look_first(Host::Ask& write);
   std::optional<Host::Stored> decide(const OperationRecord& update);
   std::optional<Duration> some_ttl();
+  void choose_key(Host::Ask& write);
   [[nodiscard]] const std::string& some_key() { return keys_[dice_.below(keys_.size())]; }
   [[nodiscard]] Duration some_timeout();
 
@@ -57,6 +58,8 @@ class Users {
   Values& values_;
   Dice dice_;
   Dice ttl_dice_;
+  Dice key_dice_;
+  std::vector<std::uint64_t> keyed_;  // operations with keys that may be used again
   std::vector<std::string> keys_;
   std::map<std::string, Seen> seen_;
   std::vector<std::uint64_t> trials_;
