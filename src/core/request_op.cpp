@@ -89,9 +89,10 @@ RequestOp::Decision RequestOp::after(const Verdict& verdict, const Situation& si
   if (verdict.pause > Duration{0}) wish(situation.node, situation.now + verdict.pause);
 
   if (verdict.code == ErrorCode::unauthenticated && situation.token != 0) {
-    if (refused_token == 0) refused_token = situation.token;
+    refused_token = situation.token;
+    if (first_refused_token_ == 0) first_refused_token_ = situation.token;
     // With another token; it waits for one if need be. Two requests at once may both have carried this one.
-    if (situation.token == refused_token) return go_on;
+    if (situation.token == first_refused_token_) return go_on;
   }
   switch (verdict.failure) {
     case Failure::not_leader:

@@ -188,7 +188,7 @@ class RequestOp {
   CallId call{};                      ///< The attempt on the wire, in phase `sent` ...
   CallId second_call{};               ///< ... and one beside it: of a search for a leader, or a hedged read.
   bool awaits_token = false;          ///< In phase `awaiting_token`.
-  std::uint64_t refused_token = 0;    ///< The first token that it was refused; 0 = none. Another one is tried, once.
+  std::uint64_t refused_token = 0;    ///< The last token that it was refused; 0 = none.
   std::optional<std::size_t> hinted;  ///< The node that one which refused has named, until it is asked.
   AttemptReason reason{};             ///< Why the next attempt is made.
   std::uint32_t launched = 0;         ///< Attempts so far, those on the wire included.
@@ -211,6 +211,7 @@ class RequestOp {
 
   void wish(std::size_t asked, TimePoint not_before);
 
+  std::uint64_t first_refused_token_ = 0;  // another one is tried, once
   std::uint32_t refusals_ = 0;
   bool shard_exists_ = false;  // says a node that refused
   std::uint32_t unreachable_ = 0;

@@ -160,7 +160,9 @@ void Judge::watches(std::size_t node, const ClusterView& view) const {
     fail("absent-node", "a stream is opened to " + address_of_node(node) + ", which was removed");
 }
 
-void Judge::retains(std::vector<std::string> addresses, const ClusterView& view) const {
+void Judge::retains(std::vector<std::string> addresses, const ClusterView& view) {
+  // A node that comes back is a new one.
+  std::erase_if(refusing_streams_, [&](const auto& each) { return std::ranges::count(addresses, each.first) == 0; });
   std::vector<std::string> present;
   for (const NodeView& node : view.nodes) present.push_back(node.address);
   std::sort(present.begin(), present.end());

@@ -47,7 +47,7 @@ class Judge {
   void believes(const ClusterView& before, const ClusterView& after);
   /// A topology stream is opened, and connections are kept.
   void watches(std::size_t node, const ClusterView& view) const;
-  void retains(std::vector<std::string> addresses, const ClusterView& view) const;
+  void retains(std::vector<std::string> addresses, const ClusterView& view);
   /// Where the server notes what becomes of a write; none for reads.
   [[nodiscard]] std::shared_ptr<testing::WriteFate> fate_of(core::CallId call) const;
   void replied(const core::Reply& reply);
