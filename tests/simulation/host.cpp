@@ -48,7 +48,7 @@ void Host::on_reply(core::Reply reply) {
 
 void Host::on_view(core::WatchId id, wire::View view) {
   post([this, id, view = std::move(view)] {
-    if (closing_) return session_.on_view(id, view, agenda_.now());
+    if (session_closing_) return session_.on_view(id, view, agenda_.now());
     const std::shared_ptr<const ClusterView> before = session_.cluster();
     session_.on_view(id, view, agenda_.now());
     if (replaced_.count(id) != 0) {

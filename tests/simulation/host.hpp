@@ -141,7 +141,8 @@ class Host final : private NetworkSink {
   TimePoint asleep_until_{};
   std::optional<Violation> caught_;
   bool in_turn_ = false;
-  bool closing_ = false;
+  bool closing_ = false;          // by its user ...
+  bool session_closing_ = false;  // ... which the session hears in a turn of its loop
   std::uint64_t next_id_ = 1;
   std::uint64_t keys_drawn_ = 0;  // for what updates store
 };

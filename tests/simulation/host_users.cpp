@@ -266,6 +266,7 @@ void Host::close(Duration grace) {
   closing_ = true;
   const TimePoint ends = agenda_.now() + grace;
   enter([this, grace, ends] {
+    session_closing_ = true;
     judge_.closing(std::max(ends, agenda_.now() + grace));
     session_.close(grace, agenda_.now());
   });

@@ -243,10 +243,11 @@ void Judge::check_repeat(const OperationRecord& operation, std::size_t node) con
     fail("pushback", operation, "it comes back to " + address_of_node(node) + ", which asked for a longer pause");
   if (operation.attempts.size() == operation.step) return;  // the next step of a write that looks first
   if (last.meaning.kind == Class::success) fail("attempt-after-end", operation, "it is repeated after a success");
-  // Of two requests at once the other one may still bring an answer.
+  // Of two requests at once the other one may still bring an answer, or has brought its own later in the same moment: a
+  // token that was refused, after which it goes on.
   const bool alone = std::none_of(
       operation.attempts.begin(), operation.attempts.end(),
-      [&](const AttemptRecord& other) { return &other != &last && (!other.ended || *other.ended > *last.ended); });
+      [&](const AttemptRecord& other) { return &other != &last && (!other.ended || other.answered > last.answered); });
   const bool renews =
       last.token > 0 && last.meaning.code == ErrorCode::unauthenticated && !second_token_refused(operation);  // once
   if (alone && last.meaning.kind == Class::permanent && !renews &&
