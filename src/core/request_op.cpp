@@ -89,7 +89,7 @@ RequestOp::Decision RequestOp::after(const Verdict& verdict, const Situation& si
   if (verdict.pause > Duration{0}) wish(situation.node, situation.now + verdict.pause);
 
   if (verdict.code == ErrorCode::unauthenticated && situation.token != 0) {
-    refused_token = situation.token;
+    refused_token = std::max(refused_token, situation.token);  // an older one may be refused later
     if (first_refused_token_ == 0) first_refused_token_ = situation.token;
     // With another token; it waits for one if need be. Two requests at once may both have carried this one.
     if (situation.token == first_refused_token_) return go_on;

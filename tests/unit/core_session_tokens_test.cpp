@@ -213,6 +213,28 @@ TEST_CASE("A read whose two requests are refused with one token is sent once mor
   CHECK(read.failed_with(ErrorCode::unauthenticated));
 }
 
+// Fails without the fix: the older token's refusal took the place of the newer one's.
+TEST_CASE("A search that was refused the newer of two tokens first is not sent with it again") {
+  Running script{"one", {}, 3};
+  static_cast<void>(script.get(2));
+  const OnWire first = script.expect(a_get);
+  CHECK(first.token == "Bearer one");
+  const auto other = script.get(3);
+  script.answer(script.expect(a_get), unauthenticated());
+  script.give_token("two");
+  script.answer(script.expect(a_get), missing());
+  REQUIRE(other.succeeded());
+  script.wait(250ms);
+  const OnWire joined = script.expect(a_get);
+  CHECK(joined.token == "Bearer two");
+  script.answer(joined, unauthenticated());
+  script.answer(first, unauthenticated());
+  CHECK(script.quiet());
+  script.wait(100ms);
+  script.give_token("three");
+  CHECK(script.expect(a_get).token == "Bearer three");
+}
+
 TEST_CASE("Operations that are refused together share one renewal") {
   Running script;
   std::vector<Submitted> reads;
