@@ -95,6 +95,7 @@ void Judge::check_helpers(const OperationRecord& operation) const {
 bool Judge::between_look_and_write(const OperationRecord& operation) const {
   if (operation.looks == Looks::never || !operation.pending() || operation.attempts.empty()) return false;
   if (operation.cancelled || closes_at_ || operation.deadline <= agenda_.now()) return false;
+  if (source_failed(operation)) return false;  // that ends who waits for a token
   const AttemptRecord& last = operation.attempts.back();
   if (last.is_write()) return false;  // that is what lanes are looked at for
   const bool looking = std::any_of(operation.attempts.begin(), operation.attempts.end(),
