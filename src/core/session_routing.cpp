@@ -41,7 +41,8 @@ void Session::route(RequestOp& op, TimePoint now) {
   if (!may_try) return await_leader(op, now);
   std::size_t next = router_.next(shard, op.rotation, now);
   while (!takes(op, next, now) && !router_.round_over(op.rotation, now)) next = router_.next(shard, op.rotation, now);
-  if (!takes(op, next, now)) {
+  // A new round waits for its pause if it began only because all others are unfit.
+  if (!takes(op, next, now) || op.refused_by(next)) {
     if (const std::optional<TimePoint> again = next_round(op, now)) return pause(op, *again);
   }
   send(op, next, now);

@@ -203,6 +203,17 @@ TEST_CASE("A search goes to each node once per round and pauses after the round"
   static_cast<void>(script.expect(a_get, 1));
 }
 
+TEST_CASE("A search that nobody else is left for pauses before it asks the node that has just refused") {
+  Script script{nodes(1)};
+  lead(script, 4, 0);
+  const auto get = script.get(4);
+  script.answer(script.expect(a_get, 0), not_leader());
+  CHECK(script.quiet());
+  script.wait(20ms);
+  script.answer(script.expect(a_get, 0), missing());
+  CHECK(get.succeeded());
+}
+
 TEST_CASE("A search leaves out nodes that are down") {
   Script script{watched_nodes(3)};
   take_down(script, 1);
