@@ -164,14 +164,16 @@ TEST_CASE("An operation that waits for a connection goes on when the right certi
 
 TEST_CASE("Certificates are replaced under load: calls under way end, and none fails") {
   Cluster cluster = serving(shown(certificates().server, certificates().ca));
-  Guest guest{options_for(cluster, known_as(certificates().client))};
+  ClientOptions options = options_for(cluster, known_as(certificates().client));
+  options.retry.attempt_timeout = 20s;  // calls stay under way however long the rest takes
+  Guest guest{options};
   REQUIRE(ended(guest.put("key", "value")) == "ok");
   const auto before = cluster.counters().connections;
 
   cluster.freeze(0);
   const std::vector<GetOutcome> under_way(8);
-  for (const GetOutcome& outcome : under_way) guest->get("key", {.timeout = 20s}, outcome.callback());
   const auto arrived = cluster.counters().gets + 8;
+  for (const GetOutcome& outcome : under_way) guest->get("key", {.timeout = 20s}, outcome.callback());
   REQUIRE(guest.loop().run_until([&] { return cluster.counters().gets >= arrived; }));
   REQUIRE(guest->set_tls(known_as(certificates().renewed_client)).has_value());
   const std::vector<GetOutcome> later(8);
