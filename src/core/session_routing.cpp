@@ -170,7 +170,7 @@ void Session::send_second(RequestOp& op, TimePoint now) {
   if (!op.on_wire() || op.twice_on_wire() || op.request.deadline <= now || !may_send(op.refused_token, now)) return;
   if (op.probing) {
     const std::size_t node = router_.next(op.request.shard, op.rotation, now);
-    if (asks(op, node) || !has_place(node) || now < op.not_before(node)) return;
+    if (!takes(op, node, now)) return;
     counters_.joined_probes.add();
     return launch(op, node, AttemptReason::joined, now);
   }
